@@ -1,0 +1,21 @@
+"""gradlib: measure, predict and show how gradients vanish, explode, and are kept alive."""
+
+from gradlib.flow import Flow, dead_units, gradient_flow
+from gradlib.initialize import initialize
+from gradlib.nets import MLP
+from gradlib.plot import assert_agrees
+from gradlib.prose import number, say
+from gradlib.setup import setup
+
+__version__ = "0.1.0"
+__all__ = [
+    "MLP",
+    "Flow",
+    "assert_agrees",
+    "dead_units",
+    "gradient_flow",
+    "initialize",
+    "number",
+    "say",
+    "setup",
+]

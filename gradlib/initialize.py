@@ -1,0 +1,95 @@
+"""Initial weights by the names the field uses, for any module made of linear and convolutional layers.
+
+Every scheme draws weights with Var(W) = gain² / fan; they differ in the gain and in the fan.
+`fan_in` is the number of inputs that one unit sums, `fan_out` the number of units that one input feeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+
+Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+
+def fans(weight: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight of shape (out, in, *kernel)."""
+    receptive_field = weight[0, 0].numel()
+    return weight.shape[1] * receptive_field, weight.shape[0] * receptive_field
+
+
+def lecun(layer: Layer, gain: float = 1.0) -> None:
+    """Var(W) = gain² / fan_in: keeps the length of a linear layer's output (LeCun et al. 1998, §4.6)."""
+    fan_in, _ = fans(layer.weight)
+    nn.init.normal_(layer.weight, std=gain / sqrt(fan_in))
+
+
+def xavier(layer: Layer, gain: float = 1.0) -> None:
+    """Var(W) = 2 gain² / (fan_in + fan_out): a compromise between forward and backward
+    (Glorot & Bengio 2010, eq. 16; the normal form)."""
+    nn.init.xavier_normal_(layer.weight, gain)
+
+
+def he(layer: Layer, mode: str = "fan_in", slope: float = 0.0) -> None:
+    """Var(W) = 2 / ((1 + slope²) fan): keeps the length under a (leaky) ReLU (He et al. 2015, eq. 10, 14).
+
+    mode: 'fan_in' keeps the forward signal, 'fan_out' the gradient. slope: of the negative side.
+    """
+    nn.init.kaiming_normal_(layer.weight, a=slope, mode=mode)  # type: ignore[arg-type]
+
+
+def orthogonal(layer: Layer, gain: float = 1.0) -> None:
+    """All singular values of W equal `gain` (Saxe, McClelland & Ganguli 2014)."""
+    nn.init.orthogonal_(layer.weight, gain)
+
+
+def mean_field(layer: Layer, weight_variance: float = 1.0, bias_variance: float = 0.0) -> None:
+    """Var(W) = σ_w² / fan_in and Var(b) = σ_b² (Poole et al. 2016, §2)."""
+    lecun(layer, sqrt(weight_variance))
+    if layer.bias is not None:
+        nn.init.normal_(layer.bias, std=sqrt(bias_variance))
+
+
+def default(layer: Layer) -> None:
+    """What PyTorch does if you do nothing: W and b uniform in ±1/√fan_in, so Var(W) = 1 / (3 fan_in)."""
+    layer.reset_parameters()
+
+
+SCHEMES: dict[str, Callable[..., None]] = {
+    scheme.__name__: scheme for scheme in (default, lecun, xavier, he, orthogonal, mean_field)
+}
+DRAWS_BIASES = {"default", "mean_field"}
+
+
+def layers(module: nn.Module) -> Iterator[Layer]:
+    """Every linear and convolutional layer inside `module`, in order of definition."""
+    yield from (layer for layer in module.modules() if isinstance(layer, Layer))
+
+
+@torch.no_grad()
+def initialize(module: nn.Module, scheme: str = "he", **options: float | str) -> nn.Module:
+    """Draw new weights for every linear and convolutional layer of `module`, in place, and return it.
+
+    scheme: default, lecun, xavier, he, orthogonal or mean_field; `options` are the scheme's own
+    (`gain`, `mode`, `slope`, `weight_variance`, `bias_variance`). Biases become zero except under
+    'default' and 'mean_field'. Raises ValueError for an unknown scheme, a negative variance, or a
+    module without such layers; TypeError for an option that the scheme does not have.
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(
+            f"gradlib.initialize: scheme {scheme!r} is unknown; choose from {', '.join(sorted(SCHEMES))}"
+        )
+    for name, value in options.items():
+        if name.endswith("variance") and float(value) < 0:
+            raise ValueError(f"gradlib.initialize: {name}={value} is negative; a variance is ≥ 0")
+    targets = list(layers(module))
+    if not targets:
+        raise ValueError("gradlib.initialize: module has no linear or convolutional layer to draw")
+    for layer in targets:
+        if layer.bias is not None and scheme not in DRAWS_BIASES:
+            nn.init.zeros_(layer.bias)
+        SCHEMES[scheme](layer, **options)
+    return module

@@ -1,0 +1,26 @@
+"""Sentences whose numbers come from the run."""
+
+from __future__ import annotations
+
+from IPython.display import Markdown, display
+
+
+def number(value: float) -> str:
+    """A number as a reader wants it: three significant digits, powers of ten in superscript.
+
+    0.0557 → '0.0557', 1.3e-12 → '1.3 × 10⁻¹²'.
+    """
+    mantissa, _, exponent = f"{float(value):.3g}".partition("e")
+    if not exponent:
+        return mantissa.replace("-", "−")
+    power = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{mantissa} × 10{power}".replace("-", "−")
+
+
+def say(sentence: str, *values: float, **named: float) -> None:
+    """Print a sentence of the book whose numbers come from the run.
+
+    sentence: Markdown with `{}` or `{name}` where the numbers go; each is written by `number`.
+    """
+    written = {name: number(value) for name, value in named.items()}
+    display(Markdown(sentence.format(*map(number, values), **written)))

@@ -1,0 +1,1 @@
+export { plot, areaY, axisX, axisY, dot, gridX, gridY, line } from "@observablehq/plot";

@@ -1,0 +1,58 @@
+# Everything you can do with the book. `make` alone lists it.
+
+# Any Python from 3.11 on; it only makes .venv.
+PYTHON ?= python3
+
+# On Linux the default PyTorch brings gigabytes of CUDA that the book never uses. To fetch the
+# small CPU build: make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+export TORCH_INDEX
+
+BIN := .venv/bin
+# The book's own tests and pages need nothing from a user's or system's Python.
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve test test-portable refresh bench repository clean
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make book              build the book, and say where to open it
+book:
+	@$(PYTHON) scripts/install.py book
+	@$(BIN)/python scripts/build.py
+
+## make serve             build the book, serve it here, rebuild when a file changes
+serve:
+	@$(PYTHON) scripts/install.py book
+	@$(BIN)/python scripts/serve.py
+
+## make test              check everything: code, outputs, pages in a real browser
+test:
+	@$(PYTHON) scripts/install.py book test
+	@$(BIN)/python scripts/test.py
+
+## make test-portable     check that outputs are the same on other processors and thread counts
+test-portable:
+	@$(PYTHON) scripts/install.py book test
+	@$(BIN)/python scripts/test_portable.py
+
+## make refresh           run all notebooks again and store their outputs
+refresh:
+	@$(PYTHON) scripts/install.py book test
+	@$(BIN)/python scripts/refresh.py
+
+## make bench             run the benchmarks
+bench:
+	@$(PYTHON) scripts/install.py book test
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+## make repository URL=…  name the repository that the book is published from; an empty URL unnames it
+repository:
+	@$(PYTHON) scripts/install.py book
+	@$(BIN)/python scripts/repository.py "$(URL)"
+
+## make clean             remove what the commands above made
+clean:
+	rm -rf .venv _build *.egg-info .mypy_cache .pytest_cache .ruff_cache

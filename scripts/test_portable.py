@@ -1,0 +1,32 @@
+"""Check that the stored outputs come out the same on other processors, threads and memory.
+
+Float64 sums differ in their last digits between vector instructions and thread counts; four printed
+digits must not. One run has the address space of a small Binder machine.
+"""
+
+from stages import Stage, conclude, run
+
+NOTEBOOKS = ["--nbval", "notebooks"]
+ONE_KERNEL = ["-n", "1"]  # two kernels with two threads each would fight for two cores
+SETTINGS = [
+    Stage(
+        "no vector instructions",
+        NOTEBOOKS,
+        {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "1"},
+    ),
+    Stage("avx2", NOTEBOOKS, {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}),
+    Stage(
+        "avx2 and two threads",
+        [*NOTEBOOKS, *ONE_KERNEL],
+        {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "2"},
+    ),
+    Stage(
+        "compatible MKL and 2 GiB",
+        NOTEBOOKS,
+        {"MKL_CBWR": "COMPATIBLE", "OMP_NUM_THREADS": "1"},
+        address_space=2 * 2**30,
+    ),
+]
+
+if __name__ == "__main__":
+    conclude(list(map(run, SETTINGS)))

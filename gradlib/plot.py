@@ -71,12 +71,13 @@ def use_style() -> None:
     )
 
 
-def axes(x: str, y: str, log_y: bool = False, columns: int = 1) -> tuple[Figure, Any]:
+def axes(x: str, y: str, log_y: bool = False, columns: int = 1, share_y: bool = True) -> tuple[Figure, Any]:
     """A figure with `columns` panels side by side (a single Axes, or an array of them).
 
-    x, y: axis labels, with their unit. log_y: powers of ten on the vertical axis.
+    x, y: axis labels, with their unit. log_y: powers of ten on the vertical axis. share_y: one vertical
+    axis for all panels.
     """
-    figure, panels = plt.subplots(1, columns, sharey=columns > 1)
+    figure, panels = plt.subplots(1, columns, sharey=share_y)
     for panel in np.atleast_1d(panels):
         panel.set_xlabel(x)
         if log_y:
@@ -125,6 +126,20 @@ def measured(
     if len(runs) > 1:
         low, high = rounded(runs.min(axis=0)), rounded(runs.max(axis=0))
         panel.fill_between(x, low, high, color=COLOURS[colour], alpha=0.2, linewidth=0, zorder=2)
+
+
+def curve(
+    panel: Axes, samples: ArrayLike, label: str = "measured", colour: str = "measured", every: int = 5
+) -> None:
+    """Draw training curves, too dense for points: median over seeds as a line, all seeds as a band.
+
+    samples: (seeds, steps); drawn at one step in `every`.
+    """
+    runs = np.asarray(samples, dtype=float)[:, ::every]
+    steps = np.arange(runs.shape[1]) * every
+    panel.plot(steps, rounded(np.median(runs, axis=0)), color=COLOURS[colour], label=label, zorder=3)
+    low, high = rounded(runs.min(axis=0)), rounded(runs.max(axis=0))
+    panel.fill_between(steps, low, high, color=COLOURS[colour], alpha=0.2, linewidth=0, zorder=2)
 
 
 def svg(figure: Figure, alt: str) -> str:

@@ -1,0 +1,52 @@
+"""Train one network under several seeds at once, so that every learning curve has its band."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from gradlib.flow import default_objective
+
+
+def train(
+    build: Callable[[], nn.Module],
+    inputs: Tensor,
+    targets: Tensor,
+    steps: int,
+    lr: float,
+    seeds: Sequence[int] = range(5),
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+) -> NDArray[np.float64]:
+    """Loss before every step, (seeds, steps), of full-batch training from `len(seeds)` initializations.
+
+    build: returns a fresh network; it is called once after seeding with each of `seeds`. The networks'
+    weights are stacked and trained together: with an optimizer that treats every element alone (SGD,
+    Adam), each runs exactly as it would by itself. targets: classes or real values, as in
+    `gradient_flow`. Raises ValueError for steps < 1 or lr ≤ 0.
+    """
+    if steps < 1 or lr <= 0:
+        raise ValueError(f"gradlib.train: steps={steps}, lr={lr}; expected steps ≥ 1 and lr > 0")
+    nets = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        nets.append(build())
+    parameters, buffers = stack_module_state(nets)
+    objective = default_objective(targets)
+
+    def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+        return objective(functional_call(nets[0], (parameters, buffers), (inputs,)), targets)
+
+    step = optimizer(list(parameters.values()), lr=lr)
+    losses = torch.empty(steps, len(nets))
+    for index in range(steps):
+        step.zero_grad()
+        of_each = vmap(loss)(parameters, buffers)
+        of_each.sum().backward()
+        step.step()
+        losses[index] = of_each.detach()
+    return losses.T.numpy()

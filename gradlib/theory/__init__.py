@@ -1,0 +1,66 @@
+"""What theory predicts about gradients at initialization. It never measures, and never builds a network.
+
+One notation throughout: h_l = W_l φ(h_{l−1}) + b_l, with σ_w² = fan_in · Var(W) and σ_b² = Var(b). The
+length q of a layer is the mean square of h_l. The gradient of a layer is ∂loss/∂h_l, and its factor per
+layer, χ, multiplies the *squared* norm, going backward. Everything is float64.
+"""
+
+from gradlib.theory.finite import (
+    LogNormal,
+    born_dead_probability,
+    depth_to_underflow,
+    lognormal_gradient,
+)
+from gradlib.theory.gaussian import ACTIVATIONS
+from gradlib.theory.meanfield import (
+    WidthFactors,
+    correlation_fixed_point,
+    correlation_map,
+    correlation_slope,
+    critical_line,
+    default_variances,
+    depth_scale,
+    fixed_point,
+    gradient_factor,
+    gradient_profile,
+    length_map,
+    length_profile,
+    relu_correlation_map,
+    saturation_probability,
+    width_factors,
+)
+from gradlib.theory.spectra import (
+    gaussian_density,
+    gaussian_edges,
+    jacobian_moments,
+    lyapunov_exponents,
+    product_edge,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "LogNormal",
+    "WidthFactors",
+    "born_dead_probability",
+    "correlation_fixed_point",
+    "correlation_map",
+    "correlation_slope",
+    "critical_line",
+    "default_variances",
+    "depth_scale",
+    "depth_to_underflow",
+    "fixed_point",
+    "gaussian_density",
+    "gaussian_edges",
+    "gradient_factor",
+    "gradient_profile",
+    "jacobian_moments",
+    "length_map",
+    "length_profile",
+    "lognormal_gradient",
+    "lyapunov_exponents",
+    "product_edge",
+    "relu_correlation_map",
+    "saturation_probability",
+    "width_factors",
+]

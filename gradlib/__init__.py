@@ -1,5 +1,7 @@
 """gradlib: measure, predict and show how gradients vanish, explode, and are kept alive."""
 
+from gradlib import theory
+from gradlib.explore import explore
 from gradlib.flow import Flow, dead_units, gradient_flow
 from gradlib.initialize import initialize
 from gradlib.nets import MLP
@@ -13,9 +15,11 @@ __all__ = [
     "Flow",
     "assert_agrees",
     "dead_units",
+    "explore",
     "gradient_flow",
     "initialize",
     "number",
     "say",
     "setup",
+    "theory",
 ]

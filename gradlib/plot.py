@@ -175,5 +175,5 @@ def assert_agrees(measured: ArrayLike | Sequence[float], predicted: ArrayLike, w
     """
     mean = np.asarray(measured, dtype=float).mean(axis=0)
     error = float(np.max(np.abs(mean / np.asarray(predicted, dtype=float) - 1)))
-    assert error <= within, f"measured differs from predicted by {error:.1%}, more than {within:.1%}"
-    print(f"measured and predicted agree within {within:.1%}")
+    assert error <= within, f"measured differs from predicted by {100 * error:.3g} %, over {100 * within:.3g} %"
+    print(f"measured and predicted agree within {100 * within:.3g} %")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from IPython.display import Markdown, display
 
 
 def number(value: float) -> str:
-    """A number as a reader wants it: three significant digits, powers of ten in superscript.
+    """A number as a reader wants it: whole numbers in full, others with three significant digits.
 
-    0.0557 → '0.0557', 1.3e-12 → '1.3 × 10⁻¹²'.
+    3011 → '3,011', 0.05574 → '0.0557', 1.3e-12 → '1.3 × 10⁻¹²'.
     """
+    if isinstance(value, Integral):
+        return f"{value:,}".replace("-", "−")
     mantissa, _, exponent = f"{float(value):.3g}".partition("e")
     if not exponent:
         return mantissa.replace("-", "−")
+    if exponent in ("+03", "+04"):
+        return f"{float(f'{value:.3g}'):,.0f}".replace("-", "−")
     power = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{mantissa} × 10{power}".replace("-", "−")
 

@@ -7,6 +7,7 @@ Every scheme draws weights with Var(W) = gain² / fan; they differ in the gain a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from math import sqrt
 
 import torch
@@ -82,7 +83,11 @@ def initialize(module: nn.Module, scheme: str = "he", **options: float | str) ->
         raise ValueError(
             f"gradlib.initialize: scheme {scheme!r} is unknown; choose from {', '.join(sorted(SCHEMES))}"
         )
+    known = list(signature(SCHEMES[scheme]).parameters)[1:]
     for name, value in options.items():
+        if name not in known:
+            takes = ", ".join(known) or "none"
+            raise TypeError(f"gradlib.initialize: {scheme!r} has no option {name!r}; it takes {takes}")
         if name.endswith("variance") and float(value) < 0:
             raise ValueError(f"gradlib.initialize: {name}={value} is negative; a variance is ≥ 0")
     targets = list(layers(module))

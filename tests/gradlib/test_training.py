@@ -1,0 +1,60 @@
+"""Training several seeds together is training each alone."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gradlib import MLP
+from gradlib.data import gaussian_inputs, spirals
+from gradlib.training import train
+
+
+def alone(seed, optimizer, inputs, labels, steps, lr):
+    torch.manual_seed(seed)
+    net = MLP(2, 8, 3, 3, "tanh", "xavier")
+    step, losses = optimizer(net.parameters(), lr=lr), []
+    for _ in range(steps):
+        step.zero_grad()
+        loss = F.cross_entropy(net(inputs), labels)
+        loss.backward()
+        step.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize(("optimizer", "lr"), [(torch.optim.SGD, 0.5), (torch.optim.Adam, 0.01)])
+def test_each_seed_runs_as_it_would_alone(optimizer, lr):
+    inputs, labels = spirals(60)
+    together = train(lambda: MLP(2, 8, 3, 3, "tanh", "xavier"), inputs, labels, 30, lr, range(3), optimizer)
+    expected = [alone(seed, optimizer, inputs, labels, 30, lr) for seed in range(3)]
+    np.testing.assert_allclose(together, expected, rtol=1e-9)
+
+
+def test_real_targets_are_fitted_by_squared_error():
+    inputs = gaussian_inputs(64, 4)
+    losses = train(lambda: MLP(4, 16, 1, 1, "identity"), inputs, inputs[:, :1], steps=200, lr=0.02)
+    assert losses.shape == (5, 200)
+    assert (losses[:, -1] < 1e-2 * losses[:, 0]).all()
+
+
+@pytest.mark.parametrize(("steps", "lr"), [(0, 0.1), (10, 0.0)])
+def test_bad_input_is_named(steps, lr):
+    with pytest.raises(ValueError, match=f"steps={steps}, lr={lr}"):
+        train(lambda: MLP(2, 4, 1, 1), torch.zeros(1, 2), torch.zeros(1, 1), steps, lr)
+
+
+def test_spirals_are_balanced_scaled_and_repeatable():
+    inputs, labels = spirals(300)
+    assert torch.bincount(labels).tolist() == [100, 100, 100]
+    assert inputs.square().mean().item() == pytest.approx(1)
+    assert torch.equal(inputs, spirals(300)[0])
+    assert not torch.equal(inputs, spirals(300, seed=1)[0])
+    with pytest.raises(ValueError, match="samples=100 must be a multiple of classes=3"):
+        spirals(100)
+
+
+def test_no_linear_model_separates_the_spirals():
+    inputs, labels = spirals(150)
+    linear = train(lambda: MLP(2, 8, 1, 3, "identity"), inputs, labels, steps=300, lr=0.05)
+    assert (linear[:, -1] > 0.9).all()

@@ -99,14 +99,14 @@ class Flow:
         if reference == 0:
             return "vanishing: the gradient is zero already at the output"
         share = gradients / reference
-        ending = f" by a factor {number(self.rate)} per layer, squared" if len(gradients) > 2 else ""
+        factor = f"; χ = {number(self.rate)} per layer" if len(gradients) > 2 else ""
         if (share < DIES_BELOW).any():
             where = self.layers[int(np.flatnonzero(share < DIES_BELOW)[-1])].name
-            return f"vanishing: below a hundredth of the output's gradient from {where} backward,{ending}"
+            return f"vanishing: under 1/100 of the output's gradient from {where} backward{factor}"
         if (share > 1 / DIES_BELOW).any():
             where = self.layers[int(np.flatnonzero(share > 1 / DIES_BELOW)[-1])].name
-            return f"exploding: over a hundred times the output's gradient from {where} backward,{ending}"
-        return f"healthy: within a hundredfold of the output's gradient at every layer,{ending}"
+            return f"exploding: over 100 times the output's gradient from {where} backward{factor}"
+        return f"healthy: within a hundredfold of the output's gradient everywhere{factor}"
 
     def plot(self) -> None:
         """Draw the squared gradient over depth."""

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, exp, log, log2, sqrt
+from math import ceil, exp, log2, sqrt
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import ndtri
+from scipy.special import digamma, ndtri, polygamma
+from scipy.stats import binom
 
 from gradlib.theory.domain import counts, positive
-from gradlib.theory.gaussian import activation_named
 
 
 class LogNormal(NamedTuple):
-    """A positive number whose logarithm is Gaussian."""
+    """A positive number, different in every network, whose logarithm is close to Gaussian."""
 
+    mean: float
+    """over networks: ruled by rare, huge values"""
     log_mean: float
     log_variance: float
-
-    @property
-    def mean(self) -> float:
-        """exp(mean + variance/2) of the logarithm: ruled by rare, huge values."""
-        return exp(self.log_mean + self.log_variance / 2)
 
     @property
     def median(self) -> float:
@@ -42,31 +39,37 @@ class LogNormal(NamedTuple):
 def lognormal_gradient(
     widths: Sequence[int], weight_variance: float = 2.0, activation: str = "relu"
 ) -> LogNormal:
-    """The squared gradient of one input after passing back through layers of these widths.
+    """The squared gradient of one input after it has passed back through layers of these widths.
 
-        ln(‖g_1‖² / ‖g_L‖²) ~ N(L ln χ − β/2, β),   β = κ Σ 1/n_l,   κ = 3 E[φ′⁴] / E[φ′²]² − 1
+        ‖g_1‖² / ‖g_L‖² = ∏_l σ_w² X_l / n_l,   X_l ~ χ²(K_l),   K_l ~ Binomial(n_l, ½) active units
 
-    Hanin & Nica 2020, Theorem 1, for Gaussian weights: κ = 5 for ReLU, 2 for a linear network. The
-    mean over networks is χ^L whatever the width, the median is exp(−β/2) times that: a deep, narrow
-    network typically loses gradient that the mean does not show. Depth matters only as depth / width.
+    so that its logarithm has the mean Σ E[ln 2σ_w²/n_l + ψ(K_l/2)] and the variance Σ E[ψ′(K_l/2)] +
+    Var[ψ(K_l/2)], about L ln χ − β/2 and β, with β = 5 Σ 1/n_l for ReLU. For a linear network K_l = n_l and
+    β = 2 Σ 1/n_l. Its mean over networks is χ^L whatever the width, its median about exp(−β/2) times
+    that: a deep, narrow network typically loses gradient that the mean does not show, and only
+    depth / width matters (Hanin & Nica 2020, Theorem 1).
 
-    widths: units of the layers that the gradient arrives at, one for each factor χ (not of the last
-    layer, where it starts). The law leaves out terms of order 1/n², and tails beyond it. activation:
-    'relu', 'leaky_relu' or 'identity', whose slopes do not depend on the length. Biases zero. Raises
-    ValueError outside the domain.
+    widths: units of the layers that the gradient arrives at, one for each factor χ (so without the last
+    layer, where it starts). activation: 'relu' or 'identity', whose slopes do not depend on the length.
+    Weights Gaussian, biases zero, networks that are not dead. Raises ValueError outside the domain.
     """
-    slope = activation_named(activation, "lognormal_gradient").slope
-    if activation not in ("identity", "leaky_relu", "relu"):
+    if activation not in ("identity", "relu"):
         raise ValueError(
-            f"gradlib.theory.lognormal_gradient: activation {activation!r} has slopes that depend on the "
-            "length; choose from identity, leaky_relu, relu"
+            f"gradlib.theory.lognormal_gradient: activation {activation!r} has no such law; choose from "
+            "identity, relu"
         )
     counts("lognormal_gradient", widths=widths)
     positive("lognormal_gradient", weight_variance=weight_variance)
-    slopes = slope(np.array([-1.0, 1.0]))
-    second, fourth = float(np.mean(slopes**2)), float(np.mean(slopes**4))
-    beta = (3 * fourth / second**2 - 1) * sum(1 / width for width in widths)
-    return LogNormal(len(widths) * log(weight_variance * second) - beta / 2, beta)
+    mean, log_mean, log_variance = 1.0, 0.0, 0.0
+    for width in widths:
+        active = np.arange(1, width + 1) if activation == "relu" else np.array([width])
+        chances = binom.pmf(active, width, 0.5)
+        chances = chances / chances.sum()
+        logs = np.log(2 * weight_variance / width) + digamma(active / 2)
+        mean *= weight_variance * (0.5 if activation == "relu" else 1.0)
+        log_mean += float(chances @ logs)
+        log_variance += float(chances @ (polygamma(1, active / 2) + logs**2) - (chances @ logs) ** 2)
+    return LogNormal(mean, log_mean, log_variance)
 
 
 def born_dead_probability(widths: Sequence[int]) -> float:

@@ -1,0 +1,116 @@
+"""Every control of the built book answers to the keyboard alone, and changes what is shown."""
+
+from collections.abc import Iterator
+
+from playwright.sync_api import Locator, Page
+
+
+def test_the_tab_key_reaches_every_control(name, visit):
+    page = visit(name).page
+    wanted = page.evaluate(
+        """() => {
+            const content = document.querySelector("main");
+            const controls = [...content.querySelectorAll("input, select, button, summary")]
+                .filter((control) => control.checkVisibility() && !control.disabled);
+            // Of the radio buttons of one question the Tab key stops at one.
+            const stops = new Map(controls.map((control) => [control.name || control, control]));
+            [...stops.values()].forEach((control, number) => { control.dataset.stop = number; });
+            content.tabIndex = -1;
+            content.focus();
+            return [...stops.values()].map((control) => control.outerHTML.slice(0, 120));
+        }"""
+    )
+    reached = set()
+    while (stop := stop_after_tab(page)) is not None:
+        reached.add(stop)
+    missed = [control for number, control in enumerate(wanted) if str(number) not in reached]
+    assert missed == []
+
+
+def stop_after_tab(page: Page) -> str | None:
+    """Number of the control that the Tab key comes to, '' for a link, None once the content is left."""
+    page.keyboard.press("Tab")
+    return page.evaluate(
+        """() => {
+            const now = document.activeElement;
+            if (!now?.closest("main")) return null;
+            const group = now.type === "radio"
+                ? document.querySelector(`[name="${now.name}"][data-stop]`) : now;
+            return group.dataset.stop ?? "";
+        }"""
+    )
+
+
+def test_every_control_of_an_explorable_changes_what_is_shown(name, visit):
+    page = visit(name).page
+    for explorable in page.locator("gradlib-explorable").all():
+        for control in explorable.locator("input, select").all():
+            before = shown(explorable)
+            assert any(shown(explorable) != before for _ in each_value_by_keyboard(control)), (
+                f"{control.evaluate('(it) => it.outerHTML')} of {explorable.inner_text()[:80]!r} is dead"
+            )
+
+
+def shown(explorable: Locator) -> tuple[str, str]:
+    """The chart and the sentence below it, once they are drawn."""
+    explorable.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    return (
+        explorable.locator(".gl-chart").inner_html(),
+        explorable.locator(".gl-summary").inner_text(),
+    )
+
+
+def each_value_by_keyboard(control: Locator) -> Iterator[None]:
+    """Steps through the values of a control with keys alone."""
+    kind = control.get_attribute("type")
+    if kind == "checkbox":
+        control.press("Space")
+        yield
+        return
+    steps = control.evaluate("(it) => it.options ? it.options.length : it.max - it.min + 1")
+    for key in ["Home", *["ArrowRight" if kind == "range" else "ArrowDown"] * (steps - 1)]:
+        control.press(key)
+        yield
+
+
+def test_an_explorable_shows_the_data_that_it_draws(name, visit):
+    page = visit(name).page
+    for explorable in page.locator("gradlib-explorable").all():
+        explorable.locator("summary").press("Enter")
+        table = explorable.locator("table")
+        assert table.locator("tbody tr").count() > 1
+        before = table.inner_text()
+        assert any(
+            table.inner_text() != before
+            for control in explorable.locator("input, select").all()
+            for _ in each_value_by_keyboard(control)
+        )
+
+
+def test_every_answer_of_a_quiz_has_its_feedback_and_is_remembered(name, visit):
+    page = visit(name).page
+    for quiz in page.locator(".quiz").all():
+        feedback = []
+        for number, option in enumerate(quiz.locator(".quiz-option").all()):
+            quiz.locator("input").first.focus()
+            for key in ["Space", *["ArrowDown"] * number, "Enter"]:
+                page.keyboard.press(key)
+            status = quiz.get_by_role("status")
+            is_right = option.get_attribute("data-correct") == "true"
+            assert status.inner_text().startswith("Correct." if is_right else "Not this one.")
+            feedback.append(status.inner_text())
+            page.reload()
+            assert status.inner_text() == feedback[-1]
+            quiz.get_by_role("button", name="Try again").press("Enter")
+            assert status.inner_text() == ""
+        assert len(set(feedback)) == len(feedback) > 1
+
+
+def test_every_control_belongs_to_something_that_is_tested(name, visit):
+    strangers = visit(name).page.evaluate(
+        """() => [...document.querySelectorAll("article :is(input, select, textarea, button)")]
+            .filter((control) => !control.closest("gradlib-explorable, .quiz, form[action]"))
+            .filter((control) => !control.matches(".copybtn"))
+            .map((control) => control.outerHTML.slice(0, 120))"""
+    )
+    assert strangers == []

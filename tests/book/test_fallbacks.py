@@ -1,0 +1,53 @@
+"""The book without a server, without scripts, and on paper."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+
+@pytest.fixture
+def explorables(name: str, html: Path) -> int:
+    """How many explorables the page has."""
+    return (html / f"{name}.html").read_text().count("<gradlib-explorable")
+
+
+def test_a_page_opens_from_a_folder(name, html, visit):
+    """Double-clicking a file of the downloaded book shows all of it, explorables included."""
+    seen = visit(name, base=html.as_uri())
+    assert (seen.offsite, seen.errors) == ([], [])
+
+
+def test_without_scripts_figures_stand_for_explorables(name, visit, explorables):
+    page = visit(name, scripts=False).page
+    assert_only_figures(page, explorables)
+
+
+def test_on_paper_explorables_are_figures(name, visit, explorables):
+    page = visit(name).page
+    page.emulate_media(media="print")
+    assert_only_figures(page, explorables)
+
+
+def assert_only_figures(page: Page, explorables: int) -> None:
+    visible = "gradlib-explorable .gl-chart svg:visible"
+    assert page.locator(visible).count() == explorables
+    assert page.locator("gradlib-explorable :is(input, select):visible").count() == 0, "dead controls"
+
+
+def test_without_scripts_a_quiz_shows_its_answers_on_demand(name, visit):
+    page = visit(name, scripts=False).page
+    for quiz in page.locator(".quiz").all():
+        assert not quiz.locator("form").is_visible()
+        quiz.locator("summary").click()
+        assert quiz.locator("details li").first.is_visible()
+
+
+@pytest.mark.parametrize("where", ["a server", "a folder"])
+def test_search_finds_the_chapter_on_saturation(where, html, site, visit):
+    base = site if where == "a server" else html.as_uri()
+    page = visit("search", base=base).page
+    page.goto(f"{base}/search.html?q=saturation")
+    page.locator("#search-results li").first.wait_for()
+    found = page.locator("#search-results li a").evaluate_all("(links) => links.map((link) => link.href)")
+    assert any("sigmoid-saturation" in address for address in found)

@@ -1,0 +1,94 @@
+"""Every page of the built book, in both themes, on a phone and on a laptop, with the network cut."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from execution import ROOT
+
+SCREENSHOTS = ROOT / "_build" / "screenshots"
+PHONE, LAPTOP = 390, 1280
+MOST_RAW, MOST_GZIPPED = 2_000_000, 700_000
+MOST_SHIFT = 0.05
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def theme(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=[PHONE, LAPTOP])
+def width(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def seen(name, theme, width, shared_visit):
+    """The page in one theme at one width, read through and then left as it is."""
+    return shared_visit(name, theme, width)
+
+
+def test_a_page_asks_for_nothing_outside_the_book(seen):
+    assert seen.offsite == []
+
+
+def test_a_page_loads_without_an_error(seen):
+    assert seen.errors == []
+
+
+def test_a_page_is_small_enough_for_a_slow_connection(seen):
+    largest = sorted((len(body), url) for url, body in seen.bodies.items())[-5:]
+    assert seen.raw_bytes <= MOST_RAW, largest
+    assert seen.gzipped_bytes <= MOST_GZIPPED, largest
+
+
+def test_nothing_jumps_while_a_page_is_read(seen):
+    shifts = seen.page.evaluate("window.shifts")
+    assert sum(shift["value"] for shift in shifts) < MOST_SHIFT, shifts
+
+
+def test_a_page_can_be_looked_at(seen, name, theme, width):
+    """Keeps a picture of the whole page for people to judge; CI stores it."""
+    assert seen.page.evaluate("document.documentElement.dataset.theme") == theme
+    path = SCREENSHOTS / f"{name.replace('/', '-')}-{theme}-{width}.png"
+    seen.page.screenshot(path=path, full_page=True)
+    assert path.stat().st_size > 10_000
+
+
+def test_every_figure_has_words(seen):
+    """An image, and a drawing that is not decoration, says what it shows."""
+    silent = seen.page.evaluate(
+        """() => [...document.querySelectorAll("article img, article svg, header img")]
+            .filter((image) => !image.closest("button, [aria-hidden=true]"))
+            .filter((image) => image.tagName === "IMG"
+                ? !image.alt.trim()
+                : image.getAttribute("role") !== "img" || !(image.getAttribute("aria-label")
+                    || image.querySelector(":scope > title")?.textContent)?.trim())
+            .map((image) => image.outerHTML.slice(0, 200))"""
+    )
+    assert silent == []
+
+
+# From here on, what was folded is open.
+
+
+def test_no_page_needs_sideways_scrolling(seen):
+    seen.page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    too_wide = seen.page.evaluate(
+        """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+            [...document.querySelectorAll("article *")]
+                .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+                .map((element) => element.outerHTML.slice(0, 120)).slice(0, 5)
+                .concat(`the page is ${document.documentElement.scrollWidth} px wide`)"""
+    )
+    assert too_wide == []
+
+
+def test_a_page_is_accessible(seen):
+    violations = Axe().run(seen.page).response["violations"]
+    assert not violations, "\n".join(map(described, violations))
+
+
+def described(violation: dict[str, Any]) -> str:
+    nodes = violation["nodes"]
+    return f"{violation['help']}, at {len(nodes)} places, such as {nodes[0]['html'][:200]}"

@@ -3,16 +3,16 @@
 from typing import Any
 
 from docutils import nodes
-from gradlib import markup
-from gradlib.explore import MIME
 from myst_nb.core.render import MimeData, NbElementRenderer
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from gradlib import markup
+from gradlib.explore import MIME
 from gradlib_book.figures import SVG, drawing, inlined, words
 
 
-class explorable(drawing):  # noqa: N801: docutils names nodes so
+class explorable(drawing):  # noqa: N801 (docutils names nodes so)
     """A drawing that needs explorable.js and explorable.css on its page."""
 
 

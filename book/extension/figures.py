@@ -8,11 +8,12 @@ import re
 from typing import Any
 
 from docutils import nodes
-from gradlib.plot import COLOURS
 from myst_nb.core.render import MimeData, NbElementRenderer
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.writers.html5 import HTML5Translator
+
+from gradlib.plot import COLOURS
 
 SVG = "image/svg+xml"
 NAMES = {value: name for name, value in COLOURS.items()}
@@ -20,7 +21,7 @@ COLOUR = re.compile("|".join(map(re.escape, NAMES)) + r"(?![0-9a-f])", re.IGNORE
 REFERENCE = re.compile(r'(?P<before>href="#|url\(#)(?P<id>[^")]+)')
 
 
-class drawing(nodes.General, nodes.Element):  # noqa: N801: docutils calls visit_drawing by this name
+class drawing(nodes.General, nodes.Element):  # noqa: N801 (docutils calls visit_drawing by this name)
     """HTML for the page. The children are its words, for the search index alone. Attributes: html."""
 
 

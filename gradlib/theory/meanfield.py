@@ -178,6 +178,26 @@ def correlation_map(
     return ((weight_variance * covariance + bias_variance) / q_next)[()]
 
 
+def correlation_profile(
+    activation: str,
+    depth: int,
+    weight_variance: float,
+    bias_variance: float,
+    q_first: float,
+    c_first: float,
+) -> Array:
+    """c_1 … c_depth: the correlation of two inputs at every layer, from c_1 = c_first by `correlation_map`.
+
+    q_first: length of both inputs at the first layer, which follows `length_map`. Returns shape (depth,).
+    Raises ValueError as `length_profile` and `correlation_map` do.
+    """
+    correlations = [float(c_first)]
+    for q in length_profile(activation, depth, weight_variance, bias_variance, q_first)[:-1]:
+        c = correlation_map(activation, correlations[-1], float(q), weight_variance, bias_variance)
+        correlations.append(min(float(c), 1.0))  # quadrature may end a rounding error above
+    return np.array(correlations)
+
+
 def correlation_slope(
     activation: str, c: Numbers, q: float, weight_variance: float, bias_variance: float = 0.0
 ) -> Array:

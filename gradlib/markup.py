@@ -29,7 +29,7 @@ def picture(payload: dict[str, Any]) -> tuple[str, str]:
     columns = payload["columns"]
     values = [json.loads(column["values"]) if "values" in column else next(changing) for column in columns]
     x, *drawn = (np.array(column, dtype=float) for column in values)
-    setting = ", ".join(f"{c['label']} {c['values'][c['start']]}" for c in payload["controls"])
+    setting = _setting(payload)
 
     figure, panel = plot.axes(columns[0]["label"], payload["y"], payload["log_y"])
     low = x
@@ -60,10 +60,11 @@ def element(payload: dict[str, Any], picture: str, follow: str = "") -> str:
     columns, summaries = payload["columns"], payload["summaries"]
     controls = "" if follow else "".join(map(_control, payload["controls"]))
     return f"""<gradlib-explorable{f' data-follow="{follow}"' if follow else ""}>
-<figure aria-label="{escape(payload["title"])}">
+<figure class="gl-card" aria-label="{escape(payload["title"])}">
 <p class="gl-title">{escape(payload["title"])}</p>
 <div class="gl-controls" role="group" aria-label="Settings">{controls}</div>
 <ul class="gl-legend">{_legend(columns[1:])}</ul>
+<p class="gl-setting">{"" if follow else escape(_setting(payload))}</p>
 <div class="gl-chart">{picture}</div>
 <figcaption class="gl-summary" aria-live="polite" data-longest="{escape(max(summaries, key=len))}">\
 <span>{"" if follow else escape(summaries[_start(payload)])}</span></figcaption>
@@ -103,6 +104,11 @@ def _start(payload: dict[str, Any]) -> int:
     for control in payload["controls"]:
         index = index * len(control["values"]) + control["start"]
     return index
+
+
+def _setting(payload: dict[str, Any]) -> str:
+    """The setting shown first, in words."""
+    return ", ".join(f"{c['label']} {c['values'][c['start']]}" for c in payload["controls"])
 
 
 def _both(name: str, light: str) -> str:

@@ -19,10 +19,20 @@ SVG = "image/svg+xml"
 NAMES = {value: name for name, value in COLOURS.items()}
 COLOUR = re.compile("|".join(map(re.escape, NAMES)) + r"(?![0-9a-f])", re.IGNORECASE)
 REFERENCE = re.compile(r'(?P<before>href="#|url\(#)(?P<id>[^")]+)')
+# What the drawing's style sheet said, for the drawing alone; and the font that the page is set in.
+ROOT = 'stroke-linejoin="round" stroke-linecap="butt" style="font-family: var(--gl-sans, sans-serif)"'
 
 
 class drawing(nodes.General, nodes.Element):  # noqa: N801 (docutils calls visit_drawing by this name)
     """HTML for the page. The children are its words, for the search index alone. Attributes: html."""
+
+
+class caption_text(nodes.General, nodes.Element):  # noqa: N801
+    """A drawing's caption."""
+
+
+class captioned(nodes.General, nodes.Element):  # noqa: N801 (nodes.figure wants a number, or warns)
+    """A drawing and its caption."""
 
 
 def words(*texts: str) -> list[nodes.Node]:
@@ -39,7 +49,7 @@ def inlined(svg: str, prefix: str) -> str:
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, count=1, flags=re.DOTALL)
-    svg = svg.replace("<svg", '<svg stroke-linejoin="round" stroke-linecap="butt"', 1)
+    svg = svg.replace("<svg", f"<svg {ROOT}", 1)
     svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     svg = COLOUR.sub(lambda match: f"var(--gl-{NAMES[match[0].lower()]}, {match[0]})", svg)
     used = {match["id"] for match in REFERENCE.finditer(svg)}
@@ -63,7 +73,7 @@ class Figures:
             html = inlined(data.string, prefix=f"cell-{data.cell_index}-{data.output_index}")
             return [drawing("", *words(alternative(html)), html=html)]
         if data.mime_type == "text/markdown" and data.output_metadata.get("gradlib") == "caption":
-            return [nodes.container("", *renderer.render_markdown(data), classes=["figure-caption"])]
+            return [caption_text("", *renderer.render_markdown(data))]
         return None
 
 
@@ -74,19 +84,14 @@ class JoinCaptions(SphinxPostTransform):
     formats = ("html",)
 
     def run(self, **kwargs: Any) -> None:
-        for container in list(self.document.findall(nodes.container)):
-            if "figure-caption" not in container["classes"]:
-                continue
-            place = container.parent.index(container)
-            before = container.parent[place - 1] if place else None
+        for caption in list(self.document.findall(caption_text)):
+            place = caption.parent.index(caption)
+            before = caption.parent[place - 1] if place else None
             if isinstance(before, drawing):
-                first, *rest = container.children
-                figure = nodes.figure("", before.deepcopy(), nodes.caption("", "", *first.children))
-                figure["classes"].append("gl-figure")
-                if rest:
-                    figure += nodes.legend("", *rest)
-                container.parent.remove(before)
-                container.replace_self(figure)
+                before.parent.remove(before)
+                figure = captioned()
+                caption.replace_self(figure)
+                figure += [before, caption]
 
 
 def visit_drawing(writer: HTML5Translator, node: drawing) -> None:
@@ -94,12 +99,31 @@ def visit_drawing(writer: HTML5Translator, node: drawing) -> None:
     raise nodes.SkipNode
 
 
-def pass_over(writer: nodes.NodeVisitor, node: drawing) -> None:
-    """Builders other than HTML write the words."""
+def visit_captioned(writer: HTML5Translator, node: captioned) -> None:
+    writer.body.append('<figure class="gl-figure">')
+
+
+def depart_captioned(writer: HTML5Translator, node: captioned) -> None:
+    writer.body.append("</figure>")
+
+
+def visit_caption_text(writer: HTML5Translator, node: caption_text) -> None:
+    node["tag"] = "figcaption" if isinstance(node.parent, captioned) else "div"
+    writer.body.append(f'<{node["tag"]} class="figure-caption">')
+
+
+def depart_caption_text(writer: HTML5Translator, node: caption_text) -> None:
+    writer.body.append(f"</{node['tag']}>")
+
+
+def pass_over(writer: nodes.NodeVisitor, node: nodes.Element) -> None:
+    """Builders other than HTML write what is inside."""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     others = dict.fromkeys(("latex", "text", "man", "texinfo"), (pass_over, pass_over))
     app.add_node(drawing, html=(visit_drawing, None), **others)
+    app.add_node(captioned, html=(visit_captioned, depart_captioned), **others)
+    app.add_node(caption_text, html=(visit_caption_text, depart_caption_text), **others)
     app.add_post_transform(JoinCaptions)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

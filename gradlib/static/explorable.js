@@ -27,10 +27,10 @@
     if (value === null) return "not finite";
     const [mantissa, exponent] = String(Number(value.toPrecision(4))).split("e");
     const text = mantissa.replace("-", "−");
-    if (exponent !== undefined) return `${text} × 10${superscript(Number(exponent))}`;
+    if (exponent !== undefined) return `${text}\u00a0×\u00a010${superscript(Number(exponent))}`;
     if (value === 0 || Math.abs(value) >= 1e-3) return text;
     const [digits, power] = value.toExponential().split("e");
-    return `${digits.replace("-", "−")} × 10${superscript(Number(power))}`;
+    return `${digits.replace("-", "−")}\u00a0×\u00a010${superscript(Number(power))}`;
   }
 
   /** Round powers of ten, few enough to read; undefined where the axis spans too little to have any. */
@@ -194,6 +194,7 @@
         input.setAttribute("aria-valuetext", value);
         input.closest(".gl-slider").querySelector(".gl-value").textContent = value;
       });
+      this.querySelector(".gl-setting").textContent = this.setting;
       this.summary.textContent = this.payload.summaries[this.index];
       this.tabulate();
       // However fast the slider moves, one drawing a frame.

@@ -22,10 +22,6 @@ LAUNCH = {
 }
 
 
-def is_chapter(docname: str) -> bool:
-    return docname.startswith("notebooks/")
-
-
 def words(document: nodes.document) -> int:
     """How many words there are to read: all text but code, outputs and displayed formulas."""
     unread = (nodes.FixedTextElement, nodes.raw, nodes.comment)
@@ -59,7 +55,8 @@ def cost_to_run(env: BuildEnvironment) -> str:
 
 def add_cost(app: Sphinx, document: nodes.document) -> None:
     """Put the line of costs under a chapter's title."""
-    if not is_chapter(app.env.docname):
+    docname = app.env.docname
+    if not docname.startswith("notebooks/") or docname == app.config.root_doc:
         return
     title = next(document.findall(nodes.title), None)
     if title is None:

@@ -1,0 +1,197 @@
+"""Explorables of the built book show what was measured, whichever way they are moved."""
+
+import itertools
+import json
+import re
+from urllib.parse import quote, urlsplit
+
+import pytest
+from playwright.sync_api import Locator
+
+# One worker opens the pages once, for all of these tests.
+pytestmark = pytest.mark.xdist_group("explorables")
+PHONE, LAPTOP = 390, 1280
+FAR = "() => document.querySelector('gradlib-explorable').getBoundingClientRect().top > 3 * innerHeight"
+
+
+@pytest.fixture(scope="module")
+def explored(html):
+    """Pages that have explorables."""
+    found = [
+        str(path.relative_to(html).with_suffix(""))
+        for path in sorted(html.rglob("*.html"))
+        if "<gradlib-explorable" in path.read_text()
+    ]
+    assert found, "no page has an explorable"
+    return found
+
+
+@pytest.fixture(scope="module")
+def explorables(explored, shared_visit):
+    """Every explorable of the book, on a page that was read through."""
+    return [
+        found for page in explored for found in shared_visit(page).page.locator("gradlib-explorable").all()
+    ]
+
+
+def test_the_first_the_last_and_a_middle_setting_show_their_own_data(explorables):
+    for explorable in explorables:
+        data = payload(explorable)
+        sizes = [len(control["values"]) for control in data["controls"]]
+        settings = list(itertools.product(*map(range, sizes)))
+        explorable.locator("summary").click()
+        for index in {0, len(settings) // 2, len(settings) - 1}:
+            for control, place in enumerate(settings[index]):
+                choose(explorable, control, place)
+            next_frame(explorable)
+            assert explorable.locator(".gl-summary").inner_text() == data["summaries"][index]
+            assert table(explorable) == columns(data, index)
+            assert drawn_points(explorable) == expected_points(data, index)
+
+
+def payload(explorable: Locator) -> dict:
+    return json.loads(explorable.locator("script[type='application/json']").text_content())
+
+
+def choose(explorable: Locator, control: int, place: int) -> None:
+    """Move one control as a pointer would."""
+    explorable.locator("input, select").nth(control).evaluate(
+        """(input, place) => {
+            if (input.type === "range") input.value = place;
+            else if (input.type === "checkbox") input.checked = place === 1;
+            else input.selectedIndex = place;
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+        }""",
+        place,
+    )
+
+
+def next_frame(explorable: Locator) -> None:
+    explorable.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
+def columns(data: dict, index: int) -> list[list[float | None]]:
+    """The columns of a setting, as the payload stores them."""
+    changing = iter(json.loads(data["settings"][index]))
+    return [json.loads(c["values"]) if "values" in c else next(changing) for c in data["columns"]]
+
+
+def table(explorable: Locator) -> list[list[float | None]]:
+    """The columns of the table that is shown."""
+    rows = explorable.locator("tbody tr").evaluate_all(
+        "(rows) => rows.map((r) => [...r.cells].map((c) => c.innerText))"
+    )
+    return [list(map(number, column)) for column in zip(*rows, strict=True)]
+
+
+def number(text: str) -> float | None:
+    """What the page writes as 1.3 × 10⁻¹²."""
+    if text == "not finite":
+        return None
+    mantissa, _, power = text.replace("−", "-").partition("\u00a0×\u00a010")
+    exponent = power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+    return float(f"{mantissa}e{exponent or 0}")
+
+
+def drawn_points(explorable: Locator) -> int:
+    return explorable.locator(".gl-chart g[aria-label=dot] path, .gl-chart g[aria-label=dot] circle").count()
+
+
+def expected_points(data: dict, index: int) -> int:
+    """How many measured values can be drawn."""
+    return sum(
+        value is not None and (value > 0 or not data["log_y"])
+        for column, values in zip(data["columns"], columns(data, index), strict=True)
+        if column["role"] == "measured"
+        for value in values
+    )
+
+
+def test_a_slider_says_its_value_to_everyone(explorables):
+    sliders = 0
+    for explorable in explorables:
+        data = payload(explorable)
+        for control, described in enumerate(data["controls"]):
+            if described["kind"] == "slider":
+                sliders += 1
+                choose(explorable, control, len(described["values"]) - 1)
+                slider = explorable.locator("input, select").nth(control)
+                assert slider.get_attribute("aria-valuetext") == described["values"][-1]
+                shown = slider.locator("xpath=ancestor::*[@class='gl-slider']").locator(".gl-value")
+                assert shown.inner_text() == described["values"][-1]
+    assert sliders
+
+
+def test_the_chart_takes_up_the_theme_without_being_drawn_again(explorables):
+    chart = explorables[0].locator(".gl-chart svg").element_handle()
+    paint = "(chart) => getComputedStyle(chart.querySelector('[aria-label=line] path')).stroke"
+    colours = set()
+    for theme in ("light", "dark"):
+        chart.evaluate("(_, theme) => { document.documentElement.dataset.theme = theme; }", theme)
+        colours.add(chart.evaluate(paint))
+    assert len(colours) == 2
+    assert chart.evaluate("(chart) => chart.isConnected"), "the same drawing is still in the page"
+
+
+def test_the_chart_fits_a_page_that_changes_its_width(explorables):
+    page = explorables[0].page
+    box = explorables[0].locator(".gl-chart")
+    for width in (PHONE, LAPTOP):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function(
+            "(box) => Math.abs(box.querySelector('svg').getAttribute('width') - box.clientWidth) < 1",
+            arg=box.element_handle(),
+        )
+
+
+def test_the_chart_library_waits_until_an_explorable_comes_near(explored, browser, site):
+    context = browser.new_context(viewport={"width": LAPTOP, "height": 300})
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url.partition("?")[0].rpartition("/")[2]))
+    far = 0
+    for name in explored:
+        asked.clear()
+        page.goto(f"{site}/{name}.html", wait_until="networkidle")
+        if page.evaluate(FAR):
+            far += 1
+            assert "chart.js" not in asked
+            with page.expect_response(lambda response: "chart.js" in response.url):
+                page.locator("gradlib-explorable").first.scroll_into_view_if_needed()
+    context.close()
+    assert far, "no page has an explorable far from its beginning"
+
+
+def test_pages_without_explorables_load_nothing_for_them(explored, html):
+    others = [
+        path for path in html.rglob("*.html") if str(path.relative_to(html).with_suffix("")) not in explored
+    ]
+    assert others
+    assert [path for path in others if "explorable." in path.read_text()] == []
+
+
+def test_drawings_share_a_page_without_sharing_names(html):
+    """A page's drawings are parts of one document: ids are unique, and no style reaches beyond its own."""
+    for path in html.rglob("*.html"):
+        text = path.read_text()
+        ids = [part.partition('"')[0] for part in text.split(' id="')[1:]]
+        assert sorted(ids) == sorted(set(ids)), path.name
+        assert "*{stroke" not in text, path.name
+
+
+def test_drawings_have_the_page_s_colours(html, explored):
+    for page in explored:
+        drawings = re.findall(r"<svg.*?</svg>", (html / f"{page}.html").read_text(), flags=re.DOTALL)
+        text = "".join(drawing for drawing in drawings if "--gl-" in drawing)
+        assert re.sub(r"var\(--gl-\w+, #[0-9a-f]{6}\)", "", text).count("#1f6fb2") == 0
+
+
+def test_an_explorable_is_found_by_its_title(explored, explorables, shared_visit, site):
+    page = shared_visit("search").page
+    for explorable in explorables:
+        title = payload(explorable)["title"]
+        page.goto(f"{site}/search.html?q={quote(title)}")
+        page.locator("#search-results li").first.wait_for()
+        found = page.locator("#search-results li a").evaluate_all("(links) => links.map(({ href }) => href)")
+        where = urlsplit(explorable.page.url).path
+        assert any(urlsplit(address).path == where for address in found), title

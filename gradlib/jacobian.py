@@ -47,9 +47,7 @@ def layer_jacobians(blocks: Blocks, inputs: Tensor) -> list[Tensor]:
 
         jacobians.append(vmap(jacrev(alone))(inputs).detach().flatten(start_dim=2))
         if not jacobians[-1].isfinite().all():
-            raise ValueError(
-                f"gradlib.jacobian: the Jacobian of block {index} has entries that are not finite"
-            )
+            raise ValueError(f"gradlib.jacobian: the Jacobian of block {index} is not finite everywhere")
         with torch.no_grad():
             inputs = block(inputs.clone())
     return jacobians
@@ -70,9 +68,11 @@ def running_product_spectra(blocks: Blocks, inputs: Tensor) -> list[Tensor]:
     The last entry belongs to the input-output Jacobian. Small values are as accurate as large ones,
     hundreds of layers deep: the product is kept as orthonormal columns and separate logarithms, and
     each layer's singular values come from LAPACK's Jacobi method, which does not let large columns
-    drown small ones (Drmač & Veselić 2008). −inf stands for zero, and for less than e⁻⁹⁰⁰ of the
-    largest. Arguments and errors as in `layer_jacobians`. Returns one float64 tensor a block, (batch, k),
-    largest first, with k the least number of features up to there.
+    drown small ones (Drmač & Veselić 2008). −inf stands for zero: for what one layer shrinks by more
+    than the precision of its entries, 10⁻¹⁶, or all layers together to less than e⁻⁹⁰⁰ of the largest.
+
+    Arguments and errors as in `layer_jacobians`. Returns one float64 tensor a block, (batch, k), largest
+    first, with k the least number of features up to there.
     """
     jacobians = [jacobian.double().numpy(force=True) for jacobian in layer_jacobians(blocks, inputs)]
     spectra = [_log_spectra(chain) for chain in zip(*jacobians, strict=True)]

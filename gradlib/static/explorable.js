@@ -112,6 +112,11 @@
         ...points,
       ],
     });
+    // The chart is one image with one name; inside it, names of marks are for tests and styles only.
+    for (const mark of chart.querySelectorAll("[aria-label]")) {
+      mark.dataset.mark = mark.getAttribute("aria-label");
+      mark.removeAttribute("aria-label");
+    }
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", payload.title);
     return chart;

@@ -94,7 +94,7 @@ def number(text: str) -> float | None:
 
 
 def drawn_points(explorable: Locator) -> int:
-    return explorable.locator(".gl-chart g[aria-label=dot] path, .gl-chart g[aria-label=dot] circle").count()
+    return explorable.locator(".gl-chart [data-mark=dot] path, .gl-chart [data-mark=dot] circle").count()
 
 
 def expected_points(data: dict, index: int) -> int:
@@ -124,7 +124,7 @@ def test_a_slider_says_its_value_to_everyone(explorables):
 
 def test_the_chart_takes_up_the_theme_without_being_drawn_again(explorables):
     chart = explorables[0].locator(".gl-chart svg").element_handle()
-    paint = "(chart) => getComputedStyle(chart.querySelector('[aria-label=line] path')).stroke"
+    paint = "(chart) => getComputedStyle(chart.querySelector('[data-mark=line] path')).stroke"
     colours = set()
     for theme in ("light", "dark"):
         chart.evaluate("(_, theme) => { document.documentElement.dataset.theme = theme; }", theme)

@@ -8,38 +8,60 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from bs4 import BeautifulSoup
 from execution import ROOT
 
 HTML = ROOT / "_build" / "html"
 LIST = ROOT / "_build" / "external-links.txt"
 LINKING = {"a": "href", "link": "href", "img": "src", "script": "src"}
+FAILED = {"problematic", "katex-error"}  # classes of what docutils and KaTeX could not make sense of
 
 
-@cache
-def parsed(page: Path) -> BeautifulSoup:
-    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+class Page(HTMLParser):
+    """What a page links to, can be linked to at, and left without a link."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.addresses: set[str] = set()
+        self.anchors: set[str] = set()
+        self.unresolved: list[str] = []
+        self._links_open = 0
+        self._awaits_text = False
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = dict(attributes)
+        self.anchors.add(values.get("id") or "")
+        if address := values.get(LINKING.get(tag, "")):
+            self.addresses.add(address)
+        self._links_open += tag == "a"
+        classes = set((values.get("class") or "").split())
+        self._awaits_text |= bool(classes & FAILED or ("xref" in classes and not self._links_open))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._links_open -= tag == "a"
+
+    def handle_data(self, data: str) -> None:
+        if self._awaits_text and data.strip():
+            self.unresolved.append(data)
+            self._awaits_text = False
+
+
+parsed = cache(Page)
 
 
 def pages(html: Path = HTML) -> list[Path]:
     return sorted(page for page in html.rglob("*.html") if "_static" not in page.parts)
 
 
-def links(page: Path) -> Iterator[str]:
-    """Every address that a page names, as the page writes it."""
-    for element in parsed(page).find_all(LINKING):
-        if address := element.get(LINKING[element.name]):
-            yield address
-
-
 def external(html: Path = HTML) -> dict[str, list[str]]:
     """Each address outside the book, and the pages that name it."""
     found = defaultdict(list)
     for page in pages(html):
-        for address in links(page):
+        for address in parsed(page).addresses:
             if urlsplit(address).scheme in ("http", "https"):
                 found[urldefrag(address).url].append(page.relative_to(html).as_posix())
     return dict(sorted(found.items()))
@@ -50,31 +72,23 @@ def broken(html: Path = HTML) -> list[str]:
     return [
         f"{page.relative_to(html)}: {complaint}"
         for page in pages(html)
-        for complaint in [*dead_ends(page), *unresolved(page)]
+        for complaint in [
+            *dead_ends(page),
+            *(f"'{text[:60]}' is not resolved" for text in parsed(page).unresolved),
+        ]
     ]
 
 
 def dead_ends(page: Path) -> Iterator[str]:
-    for address in set(links(page)):
+    for address in sorted(parsed(page).addresses):
         if urlsplit(address).scheme:
             continue
         path, fragment = urldefrag(urljoin(page.as_uri(), address))
         target = Path(unquote(urlsplit(path).path))
         if not target.is_file():
             yield f"{address} is not there"
-        elif fragment and target.suffix == ".html" and not has_anchor(target, unquote(fragment)):
+        elif target.suffix == ".html" and unquote(fragment) not in parsed(target).anchors | {""}:
             yield f"{address} has no such place on its page"
-
-
-def has_anchor(page: Path, name: str) -> bool:
-    return parsed(page).find(id=name) is not None
-
-
-def unresolved(page: Path) -> Iterator[str]:
-    """Terms, citations and cross-references that Sphinx left as plain text."""
-    for reference in parsed(page).select("span.xref, code.xref, .problematic, .katex-error"):
-        if reference.find_parent("a") is None:
-            yield f"'{reference.get_text()[:60]}' is not resolved"
 
 
 def write_list(html: Path = HTML) -> None:

@@ -95,9 +95,9 @@ def fixed_point(
 
         q* = σ_w² E[φ(√q* z)²] + σ_b²   (Poole et al. 2016, §2)
 
-    0.0 where lengths die out, inf where they grow without limit. Where every length is a fixed point (He
-    weights under ReLU), q_first itself. The variances broadcast. Raises ValueError for a negative
-    variance or q_first ≤ 0.
+    0.0 where lengths die out (below 10⁻¹²), inf where they grow without limit. Where every length is a
+    fixed point (He weights under ReLU), q_first itself. The variances broadcast. Raises ValueError for a
+    negative variance or q_first ≤ 0.
     """
     positive("fixed_point", q_first=q_first)
     non_negative("fixed_point", weight_variance=weight_variance, bias_variance=bias_variance)
@@ -115,7 +115,7 @@ def fixed_point(
             last, here = here, here + (0.5 if step > 0 else -0.5)
             if exp(here) > LARGEST_Q:
                 return inf
-            if exp(here) < 1e-12 and bias_variance == 0:
+            if exp(here) < 1e-12:
                 return 0.0
         return exp(brentq(growth, last, here, xtol=1e-13))
 

@@ -105,18 +105,18 @@ def test_dead_network_has_no_direction_left():
 
 
 def test_lyapunov_exponents_are_those_of_gaussian_products():
-    width, depth = 5, 600
+    width, depth = 5, 300
     found = []
     for _ in range(5):
         blocks = chain(nn.Identity, [width] * (depth + 1), gain=1.1)
         found.append(lyapunov_exponents(blocks, torch.randn(1, width))[0])
     np.testing.assert_allclose(
-        torch.stack(found).mean(0), theory.lyapunov_exponents(width, 1.1**2), atol=0.05
+        torch.stack(found).mean(0), theory.lyapunov_exponents(width, 1.1**2), atol=0.06
     )
 
 
 def test_lyapunov_exponents_are_the_limit_of_the_singular_values():
-    depth = 300
+    depth = 200
     blocks, inputs = chain(nn.Tanh, [4] * (depth + 1)), torch.randn(2, 4)
     singular = running_product_spectra(blocks, inputs)[-1] / depth
     torch.testing.assert_close(lyapunov_exponents(blocks, inputs), singular, atol=0.02, rtol=0)

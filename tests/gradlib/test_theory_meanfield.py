@@ -171,7 +171,7 @@ def test_profiles_follow_every_layer_of_a_network_away_from_its_fixed_point(
     name, weight_variance, bias_variance, q_first
 ):
     depth = 12
-    runs = [network(name, depth, 1024, weight_variance, bias_variance, q_first) for _ in range(6)]
+    runs = [network(name, depth, 768, weight_variance, bias_variance, q_first) for _ in range(6)]
     lengths = np.mean([run[0] for run in runs], axis=0)
     rates = np.mean([np.log(run[2]) for run in runs], axis=0) / np.arange(depth - 1, -1, -1).clip(1)
     setting = (name, depth, weight_variance, bias_variance, q_first)
@@ -203,7 +203,7 @@ def test_sigmoid_at_xavier_keeps_0_236_in_norm_not_a_quarter():
 )
 def test_deep_networks_settle_at_the_fixed_point(name, weight_variance, bias_variance):
     lengths = [
-        network(name, 25, 400, weight_variance, bias_variance, q_first)[0][-5:].mean()
+        network(name, 20, 400, weight_variance, bias_variance, q_first)[0][-5:].mean()
         for q_first in (0.2, 3.0)
         for _ in SEEDS
     ]
@@ -287,7 +287,7 @@ def test_deep_networks_forget_or_part_their_inputs_as_predicted():
         q = float(theory.fixed_point("tanh", weight_variance, bias_variance))
         predicted = theory.correlation_fixed_point("tanh", q, weight_variance, bias_variance)
         measured = [
-            network("tanh", 40, 400, weight_variance, bias_variance, q)[1][-10:].mean() for _ in SEEDS
+            network("tanh", 30, 400, weight_variance, bias_variance, q)[1][-10:].mean() for _ in SEEDS
         ]
         assert np.mean(measured) == pytest.approx(predicted, abs=0.04)
     assert predicted < 0.9

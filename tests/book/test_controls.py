@@ -64,6 +64,7 @@ def test_an_explorable_shows_the_data_that_it_draws(name, visit):
     for explorable in page.locator("gradlib-explorable").all():
         explorable.locator("summary").press("Enter")
         table = explorable.locator("table")
+        table.wait_for()
         assert table.locator("tbody tr").count() > 1
         before = table.inner_text()
         assert any(

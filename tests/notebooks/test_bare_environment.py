@@ -1,0 +1,108 @@
+"""A notebook opened where gradlib is missing: it says how to get it, or gets it, and then runs."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+from execution import ROOT, code_cells
+from nbformat import NotebookNode
+
+CHAPTER = ROOT / "notebooks" / "02-sigmoid-saturation.ipynb"
+ALREADY_THERE = ["torch", "numpy", "matplotlib", "ipywidgets", "ipykernel"]  # as in Colab
+URL = "https://github.com/someone/some-book"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Python of its own, and the kernel that runs in it."""
+
+    python: Path
+    variables: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    home = tmp_path_factory.mktemp("bare")
+    venv.create(home / "venv", with_pip=True)
+    python = home / "venv" / "bin" / "python"
+    index = os.environ.get("TORCH_INDEX")
+    variables = dict(os.environ)
+    if index:
+        variables["PIP_EXTRA_INDEX_URL"] = index
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *ALREADY_THERE],
+        env=variables,
+        check=True,
+    )
+    kernel = home / "jupyter" / "kernels" / "bare"
+    kernel.mkdir(parents=True)
+    command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (kernel / "kernel.json").write_text(json.dumps({"argv": command, "display_name": "bare"}))
+    yield Environment(python, variables | {"JUPYTER_PATH": str(home / "jupyter"), "GRADLIB_RECORD": "1"})
+    shutil.rmtree(home)  # more than a gigabyte
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The project as somebody publishes it: named, and in git."""
+    made = shutil.ignore_patterns(".git", ".venv", "_build", "*.egg-info", "*_cache", "__pycache__")
+    copy = shutil.copytree(ROOT, tmp_path / "published", ignore=made)
+    subprocess.run([sys.executable, "scripts/repository.py", URL], cwd=copy, check=True)
+    git = ["git", "-C", copy, "-c", "user.name=Someone", "-c", "user.email=someone@example.org"]
+    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "Publish"]):
+        subprocess.run([*git, *command], check=True)
+    return copy
+
+
+def first_cell(notebook: Path) -> str:
+    return code_cells(nbformat.read(notebook, as_version=4))[0].source
+
+
+def test_without_gradlib_the_first_cell_says_how_to_install_it(bare: Environment, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [bare.python, "-c", first_cell(CHAPTER)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode != 0
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("ModuleNotFoundError: gradlib is not installed.")
+    assert "pip install -c constraints.txt -e ." in last
+
+
+def test_in_colab_the_first_cell_installs_gradlib_and_the_chapter_gives_what_is_stored(
+    bare: Environment, repository: Path, tmp_path: Path
+) -> None:
+    chapter = tmp_path / CHAPTER.name
+    notebook: NotebookNode = nbformat.read(repository / "notebooks" / CHAPTER.name, as_version=4)
+    cell = code_cells(notebook)[0]
+    assert URL in cell.source
+    cell.source = cell.source.replace(URL, repository.as_uri())
+    nbformat.write(notebook, chapter)
+
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-kernel-name=bare", chapter],
+        cwd=tmp_path,
+        env=bare.variables,
+        capture_output=True,
+        text=True,
+    )
+
+    assert result.returncode == 0, result.stdout
+
+
+def test_what_binder_installs_exists(bare: Environment) -> None:
+    result = subprocess.run(
+        [bare.python, "-m", "pip", "install", "-q", "--dry-run", "-r", "binder/requirements.txt"],
+        cwd=ROOT,
+        env=bare.variables,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr

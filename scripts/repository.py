@@ -27,7 +27,7 @@ except ModuleNotFoundError:
     raise ModuleNotFoundError(
         "gradlib is not installed. In the folder that holds pyproject.toml run: pip install -c constraints.txt -e ."
     ) from None
-gradlib.setup()"""
+gradlib.setup()"""  # noqa: E501
 
 PUBLISHED = """\
 try:
@@ -84,14 +84,12 @@ def main(given: str) -> None:
     url = address(given)
     config, settings = SETTING.subn(f'"{url}"', CONFIG.read_text(encoding="utf-8"))
     if settings != 1:
-        sys.exit("make repository: _config.yml has no line `  url: \"…\"` right below `repository:`.")
+        sys.exit('make repository: _config.yml has no line `  url: "…"` right below `repository:`.')
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     contents = {path: with_first_cell(path, first_cell(url)) for path in notebooks}
     contents[CONFIG] = config
     changed = {
-        path: content
-        for path, content in contents.items()
-        if content != path.read_text(encoding="utf-8")
+        path: content for path, content in contents.items() if content != path.read_text(encoding="utf-8")
     }
     replace(changed)
     print(f"The repository is {url or 'not named'}; {len(changed)} files changed.")

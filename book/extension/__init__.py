@@ -3,8 +3,9 @@
 import hashlib
 from pathlib import Path
 
-import gradlib
 from sphinx.application import Sphinx
+
+import gradlib
 
 PARTS = ("accessibility", "chapter", "explorables", "figures", "mathematics", "quiz")
 

@@ -15,6 +15,7 @@ browser remembers the answer under, so it is unique in the whole book.
 
 import re
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 from docutils import nodes
@@ -27,7 +28,7 @@ from sphinx.writers.html5 import HTML5Translator
 OPTION = re.compile(r"- \[(?P<mark>[ xX])\]\s+(?P<text>.+)")
 
 
-class quiz(nodes.General, nodes.Element):  # noqa: N801: docutils calls visit_quiz by this name
+class quiz(nodes.General, nodes.Element):  # noqa: N801 (docutils calls visit_quiz by this name)
     """A question, then the options. Attributes: ids."""
 
 
@@ -51,7 +52,7 @@ class QuizDirective(SphinxDirective):
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
-    option_spec = {"name": str}  # noqa: RUF012: docutils' own form
+    option_spec = {"name": str}  # noqa: RUF012 (the form that docutils has)
 
     def run(self) -> list[nodes.Node]:
         result = quiz()
@@ -84,7 +85,7 @@ class QuizDirective(SphinxDirective):
     def answers(self) -> list[quiz_option]:
         options: list[quiz_option] = []
         starts = [at for at, line in enumerate(self.content) if OPTION.match(line)]
-        for start, end in zip(starts, [*starts[1:], len(self.content)], strict=True):
+        for start, end in pairwise([*starts, len(self.content)]):
             line = self.content_offset + start
             match = OPTION.match(self.content[start])
             assert match is not None
@@ -140,12 +141,7 @@ def option_html(name: str, number: int, option: quiz_option, answer: str, feedba
 </div>"""
 
 
-def answer_html(option: quiz_option, answer: str, feedback: str) -> str:
-    verdict = "Correct" if option["correct"] else "Not this one"
-    return f"<li>{answer} <strong>{verdict}.</strong> {feedback}</li>"
-
-
-def quiz_html(name: str, question: str, options: str, answers: str) -> str:
+def quiz_html(name: str, question: str, options: str, texts: str, verdicts: str) -> str:
     """The theme hides what is .pst-js-only where scripts are off; <noscript> takes its place."""
     return f"""
 <div class="quiz" id="{name}">
@@ -161,7 +157,8 @@ def quiz_html(name: str, question: str, options: str, answers: str) -> str:
   </form>
   <noscript>
     <p>{question}</p>
-    <details><summary>Answers</summary><ul>{answers}</ul></details>
+    <ol>{texts}</ol>
+    <details><summary>Answers</summary><ol>{verdicts}</ol></details>
   </noscript>
 </div>"""
 
@@ -169,12 +166,14 @@ def quiz_html(name: str, question: str, options: str, answers: str) -> str:
 def visit_quiz_html(translator: HTML5Translator, node: quiz) -> None:
     name = escape(node["ids"][0])
     question = rendered(translator, next(node.findall(quiz_question)))
-    options, answers = "", ""
+    options, texts, verdicts = "", "", ""
     for number, option in enumerate(node.findall(quiz_option)):
         answer, feedback = (rendered(translator, child) for child in option.children)
+        verdict = "Correct" if option["correct"] else "Not this one"
         options += option_html(name, number, option, answer, feedback)
-        answers += answer_html(option, answer, feedback)
-    translator.body.append(quiz_html(name, question, options, answers))
+        texts += f"<li>{answer}</li>"
+        verdicts += f"<li><strong>{verdict}.</strong> {feedback}</li>"
+    translator.body.append(quiz_html(name, question, options, texts, verdicts))
     raise nodes.SkipNode
 
 

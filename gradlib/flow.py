@@ -169,9 +169,10 @@ class _Call:
     def take_gradient(self, gradient: Tensor) -> None:
         self.squared_gradient = squared_norm(gradient)
 
-    def take_slopes(self, slopes: Tensor) -> None:
-        magnitudes = slopes.abs()
-        self.saturated = (magnitudes < SATURATED_BELOW * magnitudes.max()).double().mean().item()
+    def take_activation(self, function: Callable[[Tensor], Tensor], inputs: Tensor) -> None:
+        magnitudes = slope(function, inputs).abs()
+        largest = slope(function, torch.linspace(-8, 8, 1601).to(inputs)).abs().max()
+        self.saturated = (magnitudes < SATURATED_BELOW * largest).double().mean().item()
         self.active_units = magnitudes.transpose(self.unit_dimension, -1).flatten(0, -2).amax(0) > 0
 
     @property
@@ -200,7 +201,7 @@ class _Activations(TorchFunctionMode):
         name = getattr(func, "__name__", "").rstrip("_")
         if name in ELEMENTWISE and args and self.calls and self.calls[-1].active_units is None:
             apply = partial(func, **kwargs)
-            self.calls[-1].take_slopes(slope(lambda h: apply(h.clone(), *args[1:]), args[0]))
+            self.calls[-1].take_activation(lambda h: apply(h.clone(), *args[1:]), args[0])
         return func(*args, **kwargs)
 
 

@@ -224,6 +224,12 @@ def test_saturated_share_matches_the_slope_of_a_known_distribution():
     assert gradient_flow(net, x, x).layers[0].saturated == pytest.approx(1 - edge / 6, abs=1e-3)
 
 
+def test_layer_saturated_throughout_is_reported_as_such():
+    net = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+    nn.init.constant_(net[0].bias, 10.0)
+    assert gradient_flow(net, *batch(4, 4)).layers[0].saturated == 1.0
+
+
 def test_dead_units_are_those_silent_in_every_batch():
     net = nn.Sequential(nn.Linear(2, 4, bias=False), nn.ReLU())
     with torch.no_grad():

@@ -24,7 +24,7 @@ def layer_jacobians(blocks: Blocks, inputs: Tensor) -> list[Tensor]:
     """∂(output)/∂(input) of every block, at the inputs that reach it.
 
     blocks: modules applied one after another, each to every input by itself. inputs: (batch, *features).
-    Returns one tensor a block, (batch, outputs, inputs), features flattened. Raises ValueError for no
+    Returns one float64 tensor a block, (batch, outputs, inputs), features flattened. Raises ValueError for no
     blocks, no inputs, batch normalization in training mode (there an output depends on other inputs) and
     entries that are not finite.
     """
@@ -45,7 +45,7 @@ def layer_jacobians(blocks: Blocks, inputs: Tensor) -> list[Tensor]:
         def alone(x: Tensor, block: nn.Module = block) -> Tensor:
             return block(x.clone()[None])[0].flatten()  # a clone, lest an in-place block change the input
 
-        jacobians.append(vmap(jacrev(alone))(inputs).detach().flatten(start_dim=2))
+        jacobians.append(vmap(jacrev(alone))(inputs).detach().flatten(start_dim=2).double())
         if not jacobians[-1].isfinite().all():
             raise ValueError(f"gradlib.jacobian: the Jacobian of block {index} is not finite everywhere")
         with torch.no_grad():
@@ -71,10 +71,10 @@ def running_product_spectra(blocks: Blocks, inputs: Tensor) -> list[Tensor]:
     drown small ones (Drmač & Veselić 2008). −inf stands for zero: for what one layer shrinks by more
     than the precision of its entries, 10⁻¹⁶, or all layers together to less than e⁻⁹⁰⁰ of the largest.
 
-    Arguments and errors as in `layer_jacobians`. Returns one float64 tensor a block, (batch, k), largest
+    Arguments and errors as in `layer_jacobians`. Returns one tensor a block, (batch, k), largest
     first, with k the least number of features up to there.
     """
-    jacobians = [jacobian.double().numpy(force=True) for jacobian in layer_jacobians(blocks, inputs)]
+    jacobians = [jacobian.numpy(force=True) for jacobian in layer_jacobians(blocks, inputs)]
     spectra = [_log_spectra(chain) for chain in zip(*jacobians, strict=True)]
     return [torch.from_numpy(np.stack(layer)) for layer in zip(*spectra, strict=True)]
 

@@ -138,7 +138,15 @@ def test_any_module_and_nothing_left_behind():
     assert torch.equal(inputs, before)
     assert not any(value.requires_grad for value in values)
     assert all(parameter.grad is None for parameter in blocks.parameters())
-    assert running_product_spectra(blocks.float(), inputs.float())[-1].dtype == torch.float64
+
+
+@pytest.mark.parametrize("measure", [layer_spectra, running_product_spectra, lyapunov_exponents])
+def test_half_precision_models_are_measured_in_float64(measure):
+    blocks, inputs = nn.Sequential(*chain(nn.Tanh, [4] * 4)), torch.randn(2, 4)
+    full = measure(blocks, inputs)[-1]
+    half = measure(blocks.bfloat16(), inputs.bfloat16())[-1]
+    assert half.dtype == torch.float64
+    torch.testing.assert_close(half, full, atol=0.1, rtol=0.1)
 
 
 class Infinite(nn.Module):

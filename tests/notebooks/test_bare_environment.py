@@ -6,14 +6,16 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
 import pytest
 from execution import ROOT, code_cells
 from nbformat import NotebookNode
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 CHAPTER = ROOT / "notebooks" / "02-sigmoid-saturation.ipynb"
 ALREADY_THERE = ["torch", "numpy", "matplotlib", "ipywidgets", "ipykernel"]  # as in Colab
@@ -29,25 +31,49 @@ class Environment:
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment that has what Colab has, and nothing else of ours."""
     home = tmp_path_factory.mktemp("bare")
     venv.create(home / "venv", with_pip=True)
-    python = home / "venv" / "bin" / "python"
-    index = os.environ.get("TORCH_INDEX")
-    variables = dict(os.environ)
-    if index:
-        variables["PIP_EXTRA_INDEX_URL"] = index
-    subprocess.run(
-        [python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *ALREADY_THERE],
-        env=variables,
-        check=True,
-    )
+    (site_packages,) = (home / "venv" / "lib").glob("python*/site-packages")
+    for name in with_requirements(ALREADY_THERE):
+        link_distribution(metadata.distribution(name), site_packages)
     kernel = home / "jupyter" / "kernels" / "bare"
     kernel.mkdir(parents=True)
+    python = home / "venv" / "bin" / "python"
     command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     (kernel / "kernel.json").write_text(json.dumps({"argv": command, "display_name": "bare"}))
-    yield Environment(python, variables | {"JUPYTER_PATH": str(home / "jupyter"), "GRADLIB_RECORD": "1"})
-    shutil.rmtree(home)  # more than a gigabyte
+    variables = {
+        "JUPYTER_PATH": str(home / "jupyter"),
+        "GRADLIB_RECORD": "1",
+        # Pip adds to this environment; what is linked into it must stay as it is.
+        "PIP_CONSTRAINT": str(ROOT / "constraints.txt"),
+    }
+    return Environment(python, {**os.environ, **variables})
+
+
+def with_requirements(names: list[str]) -> set[str]:
+    """`names`, and the names of all that they need."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name not in found:
+            found.add(name)
+            needed = map(Requirement, metadata.requires(name) or [])
+            waiting += [
+                one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})
+            ]
+    return found
+
+
+def link_distribution(distribution: metadata.Distribution, site_packages: Path) -> None:
+    """Links take no time and no space; PyTorch alone is most of a gigabyte."""
+    tops = {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}
+    for top in tops:
+        link = site_packages / top
+        if not link.exists():
+            link.symlink_to(distribution.locate_file(top))
 
 
 @pytest.fixture
@@ -83,7 +109,7 @@ def test_in_colab_the_first_cell_installs_gradlib_and_the_chapter_gives_what_is_
     notebook: NotebookNode = nbformat.read(repository / "notebooks" / CHAPTER.name, as_version=4)
     cell = code_cells(notebook)[0]
     assert URL in cell.source
-    cell.source = cell.source.replace(URL, repository.as_uri())
+    cell.source = cell.source.replace(URL, f"file://localhost{repository}")
     nbformat.write(notebook, chapter)
 
     result = subprocess.run(

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from execution import chapters
+import repository
+import yaml
+from execution import ROOT, chapters, code_cells
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 from output_contract import EXPLORABLE, breaches, exemptions, normalised, text
@@ -30,6 +32,14 @@ def test_outputs_can_be_compared_on_any_machine(chapter: NotebookNode) -> None:
 @each_chapter
 def test_the_file_is_what_refreshing_writes(path: Path, chapter: NotebookNode) -> None:
     assert path.read_text(encoding="utf-8") == text(normalised(chapter)), "run `make refresh`"
+
+
+@each_chapter
+def test_the_first_cell_is_the_one_that_the_configuration_implies(chapter: NotebookNode) -> None:
+    url = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    cell = code_cells(chapter)[0]
+    assert cell.source == repository.first_cell(url), "run `make repository`"
+    assert "first-cell" in cell.metadata.get("tags", [])
 
 
 def test_no_more_cells_are_exempt_from_comparison_than_were_agreed() -> None:

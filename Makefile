@@ -46,12 +46,13 @@ refresh:
 ## make bench             run the benchmarks
 bench:
 	@$(PYTHON) scripts/install.py book test
-	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/*.py; do echo "$$script"; PYTHONPATH=scripts $(BIN)/python $$script || exit 1; done
 
 ## make repository URL=…  name the repository that the book is published from; an empty URL unnames it
+repository: export URL ?=
 repository:
 	@$(PYTHON) scripts/install.py book
-	@$(BIN)/python scripts/repository.py "$(URL)"
+	@$(BIN)/python scripts/repository.py "$$URL"
 
 ## make clean             remove what the commands above made
 clean:

@@ -7,7 +7,7 @@ from sphinx.application import Sphinx
 
 import gradlib
 
-PARTS = ("accessibility", "chapter", "explorables", "figures", "mathematics", "quiz")
+PARTS = ("accessibility", "chapter", "explorables", "figures", "mathematics", "publishing", "quiz")
 
 
 def source_digest() -> str:

@@ -1,8 +1,7 @@
-"""What stands around a chapter: what it costs to read and to run, and where it can be opened.
+"""The line under a chapter's title: what the chapter costs to read and to run.
 
-The line under the title counts the words on the page. Seconds and memory are measured by
-`make bench` and kept in book/run-times.json; a chapter that is not in it shows none. Buttons that
-open a chapter elsewhere appear once _config.yml names the repository.
+Minutes come from the words on the page. Seconds and memory are measured by `make bench` and kept in
+book/run-times.json; a chapter that is not in it shows none.
 """
 
 import json
@@ -10,16 +9,10 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
 WORDS_PER_MINUTE = 200  # prose with formulas in it; plain prose is read at about 240
 RUN_TIMES = "book/run-times.json"
-LAUNCH = {
-    "notebook_interface": "jupyterlab",
-    "binderhub_url": "https://mybinder.org",
-    "colab_url": "https://colab.research.google.com",
-}
 
 
 def words(document: nodes.document) -> int:
@@ -67,13 +60,6 @@ def add_cost(app: Sphinx, document: nodes.document) -> None:
     title.parent.insert(title.parent.index(title) + 1, line)
 
 
-def add_launch_buttons(app: Sphinx, config: Config) -> None:
-    if config.html_theme_options.get("repository_url"):
-        config.html_theme_options["launch_buttons"] = LAUNCH
-        config.html_theme_options["use_repository_button"] = True
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", add_cost)
-    app.connect("config-inited", add_launch_buttons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

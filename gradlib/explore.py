@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -74,48 +74,47 @@ class Control:
         texts = [_text(value) for value in self.values]
         return {"label": _text(self.name), "kind": self.kind, "values": texts, "start": self.start}
 
-    def widget(self) -> ipywidgets.ValueWidget:
-        """The control for a running kernel, where a slider takes every value between its ends."""
+    def widget(self, quick: bool) -> ipywidgets.ValueWidget:
+        """The control for a running kernel, where a slider takes every value between its ends.
+
+        quick: whether to measure while a slider moves, or only once it rests.
+        """
         options = {"description": _text(self.name), "value": self.values[self.start]}
         if self.kind == "checkbox":
             return ipywidgets.Checkbox(**options)
         if self.kind == "menu":
             return ipywidgets.Dropdown(options=[(_text(value), value) for value in self.values], **options)
         low, high = self.values[0], self.values[-1]
+        options |= {"min": low, "max": high, "continuous_update": quick}
         if all(isinstance(value, Integral) for value in self.values):
-            return ipywidgets.IntSlider(min=low, max=high, **options)
-        return ipywidgets.FloatSlider(
-            min=low, max=high, step=(high - low) / 200, readout_format=".3g", **options
-        )
+            return ipywidgets.IntSlider(**options)
+        return ipywidgets.FloatSlider(step=(high - low) / 200, readout_format=".3g", **options)
 
 
+@dataclass
 class Explorable:
     """What `explore` returns: it draws itself in a notebook and in the built book.
 
     `payload` is what travels: the axes, the controls, and every setting's columns and summary.
     """
 
-    def __init__(
-        self,
-        measure: Measure,
-        controls: list[Control],
-        title: str,
-        y: str,
-        log_y: bool = False,
-        say: Say | None = None,
-    ) -> None:
-        self.measure, self.controls, self.say = measure, controls, say
-        self.title, self.y, self.log_y = title, y, log_y
-        settings: list[Setting] = [
-            {control.name: value for control, value in zip(controls, values, strict=True)}
-            for values in itertools.product(*(control.values for control in controls))
-        ]
+    measure: Measure
+    controls: Sequence[Control]
+    title: str
+    y: str
+    log_y: bool
+    say: Say | None
+
+    def __post_init__(self) -> None:
+        names = [control.name for control in self.controls]
+        combinations = itertools.product(*(control.values for control in self.controls))
+        settings = [dict(zip(names, values, strict=True)) for values in combinations]
         started = time.perf_counter()
-        progress = tqdm(settings, desc=title, leave=False, delay=1, disable=recording())
+        progress = tqdm(settings, desc=self.title, leave=False, delay=1, disable=recording())
         measured = [self.columns(setting) for setting in progress]
         self.seconds = (time.perf_counter() - started) / len(settings)
         self.payload = self.described(settings, measured)
-        self.payload["controls"] = [control.described for control in controls]
+        self.payload["controls"] = [control.described for control in self.controls]
         size = len(markup.compact(self.payload).encode())
         if size > LARGEST:
             raise ValueError(
@@ -147,7 +146,7 @@ class Explorable:
             sentence += f" Not drawn, because a logarithmic axis has no zero: {flat} of {values.size} values."
         return sentence
 
-    def described(self, settings: list[Setting], measured: list[Columns]) -> dict[str, Any]:
+    def described(self, settings: Sequence[Setting], measured: list[Columns]) -> dict[str, Any]:
         """What a chart of `settings` needs. A column that never changes is stored once."""
         names = list(measured[0])
         for setting, columns in zip(settings, measured, strict=True):
@@ -194,27 +193,27 @@ class Live(ipywidgets.VBox):
 
     def __init__(self, explorable: Explorable) -> None:
         self.explorable = explorable
-        self.columns: Columns = {}
-        self.name = f"gl-live-{uuid4().hex}"
+        quick = explorable.seconds < SLOW
+        self.widgets = {control.name: control.widget(quick) for control in explorable.controls}
         # Browsers show an HTML widget's text without running it: it carries the data to the chart.
-        self._carrier = ipywidgets.HTML().add_class(self.name)
-        self.widgets = {control.name: control.widget() for control in explorable.controls}
+        self.name = f"gl-live-{uuid4().hex}"
+        self.carrier = ipywidgets.HTML().add_class(self.name)
+        super().__init__([*self.widgets.values(), self.carrier])
         for widget in self.widgets.values():
-            if hasattr(widget, "continuous_update"):
-                widget.continuous_update = explorable.seconds < SLOW
             widget.observe(self.measure, "value")
-        super().__init__([*self.widgets.values(), self._carrier])
         self.measure()
 
     def measure(self, _change: Any = None) -> None:
         """Measure at the widgets' present values, and hand the result to the chart."""
         setting = {name: widget.value for name, widget in self.widgets.items()}
         self.columns = self.explorable.columns(setting)
-        self._carrier.value = markup.data(self.explorable.described([setting], [self.columns]))
+        self.payload = {**self.explorable.described([setting], [self.columns]), "controls": []}
+        self.carrier.value = markup.data(self.payload)
 
     def _ipython_display_(self) -> None:
         display(self._repr_mimebundle_(), raw=True)
-        display(HTML(markup.standalone(self.explorable.payload, "", follow=self.name)))
+        axes = {name: self.explorable.payload[name] for name in ("x_domain", "y_domain")}
+        display(HTML(markup.standalone(self.payload | axes, "", follow=self.name)))
 
 
 def explore(
@@ -242,60 +241,52 @@ def explore(
     """
     if not controls:
         raise ValueError("gradlib.explore: no control is given; name at least one, as in depth=[5, 10, 20]")
-    return Explorable(measure, [Control.over(*item) for item in controls.items()], title, y, log_y, say)
+    chosen = [Control.over(name, values) for name, values in controls.items()]
+    return Explorable(measure, chosen, title, y, log_y, say)
 
 
 def _described(names: list[str]) -> list[dict[str, Any]]:
     """Role, series, colour and shape of each column, from its name."""
-    roles = {}
-    for name in names[1:]:
-        role, _, series = _text(name).partition(" ")
-        roles[name] = (role, series) if role in ROLES else ("series", _text(name))
-    groups = list(dict.fromkeys(series for _, series in roles.values()))
-    described: list[dict[str, Any]] = [{"label": _text(names[0]), "role": "x"}]
-    for name, (role, series) in roles.items():
-        index = groups.index(series)
+    x, *labels = map(_text, names)
+    parts = [label.partition(" ") for label in labels]
+    roles = [
+        (role, series) if role in ROLES else ("series", f"{role} {series}".strip())
+        for role, _, series in parts
+    ]
+    groups = list(dict.fromkeys(series for _, series in roles))
+    described: list[dict[str, Any]] = [{"label": x, "role": "x"}]
+    for label, (role, series) in zip(labels, roles, strict=True):
         partner = {"low": "high", "high": "low"}.get(role)
-        if partner and (partner, series) not in roles.values():
-            raise ValueError(f"gradlib.explore: column {name!r} needs its partner {partner!r} to make a band")
+        if partner and (partner, series) not in roles:
+            raise ValueError(
+                f"gradlib.explore: column {label!r} needs its partner {partner!r} to make a band"
+            )
+        index = groups.index(series)
         if (colour := series.replace(" ", "_")) not in plot.COLOURS:
-            usual = "predicted" if role == "predicted" else "ink" if role == "series" else "measured"
+            usual = {"predicted": "predicted", "series": "ink"}.get(role, "measured")
             colour = usual if len(groups) == 1 else SPARE_COLOURS[index % len(SPARE_COLOURS)]
         shape, dashes = SHAPES[index % len(SHAPES)]
-        described.append(
-            {
-                "label": _text(name),
-                "role": role,
-                "series": series,
-                "colour": colour,
-                "shape": shape,
-                "dashes": dashes,
-            }
-        )
+        look = {"colour": colour, "shape": shape, "dashes": dashes}
+        described.append({"label": label, "role": role, "series": series, **look})
     return described
 
 
 def _extent(columns: list[NDArray[np.float64]], positive: bool = False) -> list[float]:
-    """Least and greatest value that can be drawn."""
+    """Least and greatest value that can be drawn, never the same."""
     values = np.concatenate(columns)
     values = values[np.isfinite(values) & ((values > 0) | (not positive))]
-    if not values.size:
-        return [0.1, 1.0]
-    low, high = float(values.min()), float(values.max())
-    if low < high:
-        return [low, high]
-    return [low / 2, high * 2] if positive else [low - 0.5, high + 0.5]
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.1, 1.0)
+    if low == high:
+        return [low / 2, high * 2] if positive else [low - 0.5, high + 0.5]
+    return [low, high]
 
 
 def _ends(columns: Columns) -> str:
-    """A sentence for want of a better one: how each column begins and ends."""
-    (x, at), *drawn = columns.items()
-    ends = [
-        f"{_text(name)} from {number(v[0])} to {number(v[-1])}"
-        for name, v in drawn
-        if not _text(name).startswith(("low", "high"))
-    ]
-    return f"From {_text(x)} {number(at[0])} to {number(at[-1])}: {', '.join(ends)}."
+    """A sentence for want of a better one: how each column but the bands begins and ends."""
+    ends = {_text(name): f"{number(v[0])} to {number(v[-1])}" for name, v in columns.items()}
+    (x, across), *drawn = ends.items()
+    told = [f"{name} from {end}" for name, end in drawn if not name.startswith(("low", "high"))]
+    return f"From {x} {across}: {', '.join(told)}."
 
 
 def _rounded(value: float) -> float:
@@ -319,4 +310,5 @@ def _text(value: Any) -> str:
 
 
 def _words(setting: Setting) -> str:
+    """A setting as it is written in Python."""
     return ", ".join(f"{name}={value!r}" for name, value in setting.items())

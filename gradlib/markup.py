@@ -55,19 +55,19 @@ def picture(payload: dict[str, Any]) -> tuple[str, str]:
 def element(payload: dict[str, Any], picture: str, follow: str = "") -> str:
     """HTML of an explorable: `picture` until a script takes over, and controls that wait for it.
 
-    follow: class of the widget whose data the chart draws instead of its own.
+    follow: class of the widget whose data the chart draws from then on.
     """
-    columns, summaries = payload["columns"], payload["summaries"]
-    controls = "" if follow else "".join(map(_control, payload["controls"]))
-    return f"""<gradlib-explorable{f' data-follow="{follow}"' if follow else ""}>
-<figure class="gl-card" aria-label="{escape(payload["title"])}">
-<p class="gl-title">{escape(payload["title"])}</p>
+    title, summaries = escape(payload["title"]), [escape(summary) for summary in payload["summaries"]]
+    controls = "".join(map(_control, payload["controls"]))
+    return f"""<gradlib-explorable data-follow="{follow}">
+<figure class="gl-card" aria-label="{title}">
+<p class="gl-title">{title}</p>
 <div class="gl-controls" role="group" aria-label="Settings">{controls}</div>
-<ul class="gl-legend">{_legend(columns[1:])}</ul>
-<p class="gl-setting">{"" if follow else escape(_setting(payload))}</p>
+<ul class="gl-legend">{_legend(payload["columns"][1:])}</ul>
+<p class="gl-setting">{escape(_setting(payload))}</p>
 <div class="gl-chart">{picture}</div>
-<figcaption class="gl-summary" aria-live="polite" data-longest="{escape(max(summaries, key=len))}">\
-<span>{"" if follow else escape(summaries[_start(payload)])}</span></figcaption>
+<figcaption class="gl-summary" aria-live="polite" data-longest="{max(summaries, key=len)}">\
+<span>{summaries[_start(payload)]}</span></figcaption>
 <details class="gl-data"><summary>Show data</summary></details>
 {data(payload)}
 </figure>
@@ -82,14 +82,17 @@ def data(payload: dict[str, Any]) -> str:
 
 def standalone(payload: dict[str, Any], picture: str, follow: str = "") -> str:
     """`element` with all it needs, for a notebook's output, which has no files beside it."""
-    style = (STATIC / "explorable.css").read_text(encoding="utf-8")
-    colours = "".join(f"--gl-{name}:{_both(name, value)};" for name, value in plot.COLOURS.items())
-    scripts = "".join(
-        f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>"
-        for name in ("chart.js", "explorable.js")
+    style, *scripts = (
+        (STATIC / name).read_text(encoding="utf-8")
+        for name in ("explorable.css", "chart.js", "explorable.js")
     )
-    return (
-        f"<style>{style}gradlib-explorable{{{colours}}}</style>{element(payload, picture, follow)}{scripts}"
+    colours = "".join(f"--gl-{name}:{_both(name, value)};" for name, value in plot.COLOURS.items())
+    return "".join(
+        [
+            f"<style>{style}gradlib-explorable{{{colours}}}</style>",
+            element(payload, picture, follow),
+            *(f"<script>{script}</script>" for script in scripts),
+        ]
     )
 
 
@@ -138,30 +141,29 @@ def _control(control: dict[str, Any]) -> str:
 
 def _legend(columns: list[dict[str, Any]]) -> str:
     """One entry a series; where all columns belong to one, an entry for each column."""
-    entries: dict[str, list[dict[str, Any]]] = {}
     alone = len({column["series"] for column in columns}) == 1
+    entries: dict[str, list[dict[str, Any]]] = {}
     for column in columns:
         if column["role"] != "high":
             name = ROLES.get(column["role"], column["label"]) if alone else column["series"]
             entries.setdefault(name, []).append(column)
-    roles = {"measured": "points", "predicted": "lines", "low": "bands"}
-    present = [role for role in roles if any(column["role"] == role for column in columns)]
-    key = ", ".join(f"{roles[role]}: {ROLES[role]}" for role in present)
-    return "".join(f"<li>{_swatch(columns)}{escape(name)}</li>" for name, columns in entries.items()) + (
-        f"<li>{key}</li>" if key and not alone else ""
-    )
+    told = [_swatch(columns) + escape(name) for name, columns in entries.items()]
+    if not alone:
+        roles = {column["role"] for column in columns}
+        kinds = (("points", "measured"), ("lines", "predicted"), ("bands", "low"))
+        told.append(", ".join(f"{kind}: {ROLES[role]}" for kind, role in kinds if role in roles))
+    return "".join(f"<li>{entry}</li>" for entry in told if entry)
 
 
 def _swatch(columns: list[dict[str, Any]]) -> str:
-    """Band, line and point of one legend entry, as far as it has them."""
+    """Band, line and point of one legend entry, as far as it has them; the point lies on top."""
     parts = ""
     for column in sorted(columns, key=lambda column: column["role"] == "measured"):
-        if column["role"] == "low":
-            parts += '<path class="gl-band" d="M-15-5h30v10h-30z"/>'
-        elif column["role"] == "measured":
-            parts += f'<path class="gl-point" d="{SHAPES[column["shape"]][1]}"/>'
-        else:
-            parts += f'<path class="gl-line" d="M-15 0h30" stroke-dasharray="{column["dashes"]}"/>'
+        point = f'class="gl-point" d="{SHAPES[column["shape"]][1]}"'
+        line = f'class="gl-line" d="M-15 0h30" stroke-dasharray="{column["dashes"]}"'
+        band = 'class="gl-band" d="M-15-5h30v10h-30z"'
+        mark = {"measured": point, "low": band}.get(column["role"], line)
+        parts += f"<path {mark}/>"
     return (
         '<svg viewBox="-15 -6 30 12" width="30" height="12" aria-hidden="true" '
         f'style="color:var(--gl-{columns[0]["colour"]})">{parts}</svg>'

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from execution import ROOT
+from visit import LAPTOP, PHONE, Visit, visits
 
 SCREENSHOTS = ROOT / "_build" / "screenshots"
-PHONE, LAPTOP = 390, 1280
 MOST_RAW, MOST_GZIPPED = 2_000_000, 700_000
 MOST_SHIFT = 0.05
 
@@ -18,9 +18,10 @@ def width(request):
 
 
 @pytest.fixture(scope="module")
-def seen(name, width, shared_visit):
+def seen(name, width, browser, site):
     """The page at one width, opened and read through once for all the tests below, in their order."""
-    return shared_visit(name, width=width)
+    with visits(browser, site) as open_page:
+        yield open_page(name, width=width)
 
 
 def test_a_page_asks_for_nothing_outside_the_book(seen):
@@ -83,13 +84,13 @@ def test_a_page_is_as_readable_in_the_dark(seen, name, width):
     assert violations(seen, {"runOnly": ["color-contrast"]}) == []
 
 
-def keep_picture(seen, name: str) -> None:
+def keep_picture(seen: Visit, name: str) -> None:
     """Of the whole page, for people to judge; CI stores it."""
     path = SCREENSHOTS / f"{name.replace('/', '-')}.jpg"
     seen.page.screenshot(path=path, full_page=True, type="jpeg", quality=80)
 
 
-def violations(seen, options: dict[str, Any]) -> list[str]:
+def violations(seen: Visit, options: dict[str, Any]) -> list[str]:
     """What axe-core finds, in words."""
     options = {"resultTypes": ["violations"], "preload": False, **options}
     return [described(found) for found in Axe().run(seen.page, options=options).response["violations"]]

@@ -25,7 +25,7 @@
   /** A number as the book's prose writes it: 0.0557, 1.3 × 10⁻¹². */
   function written(value) {
     if (value === null) return "not finite";
-    const [mantissa, exponent] = String(Number(value.toPrecision(4))).split("e");
+    const [mantissa, exponent] = String(Number(value.toPrecision(6))).split("e");
     const text = mantissa.replace("-", "−");
     if (exponent !== undefined) return `${text}\u00a0×\u00a010${superscript(Number(exponent))}`;
     if (value === 0 || Math.abs(value) >= 1e-3) return text;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import partial
 from math import inf, nan
 from typing import Any
@@ -92,20 +92,20 @@ class Flow:
         above 10⁴ times it. The bound is a convention, a hundredfold in norm; `rate` has none.
         """
         gradients = self.squared_gradient
-        if not np.isfinite(gradients).all():
-            worst = self.layers[int(np.flatnonzero(~np.isfinite(gradients))[-1])]
-            return f"exploding: the gradient is not finite from {worst.name} backward"
-        reference = gradients[-1]
-        if reference == 0:
+
+        def last(layers: NDArray[np.bool_]) -> str:
+            return self.layers[int(np.flatnonzero(layers)[-1])].name
+
+        if (lost := ~np.isfinite(gradients)).any():
+            return f"exploding: the gradient is not finite from {last(lost)} backward"
+        if gradients[-1] == 0:
             return "vanishing: the gradient is zero already at the output"
-        share = gradients / reference
+        share = gradients / gradients[-1]
         factor = f"; χ = {number(self.rate)} per layer" if len(gradients) > 2 else ""
-        if (share < DIES_BELOW).any():
-            where = self.layers[int(np.flatnonzero(share < DIES_BELOW)[-1])].name
-            return f"vanishing: under 1/100 of the output's gradient from {where} backward{factor}"
-        if (share > 1 / DIES_BELOW).any():
-            where = self.layers[int(np.flatnonzero(share > 1 / DIES_BELOW)[-1])].name
-            return f"exploding: over 100 times the output's gradient from {where} backward{factor}"
+        if (starved := share < DIES_BELOW).any():
+            return f"vanishing: under 1/100 of the output's gradient from {last(starved)} backward{factor}"
+        if (flooded := share > 1 / DIES_BELOW).any():
+            return f"exploding: over 100 times the output's gradient from {last(flooded)} backward{factor}"
         return f"healthy: within a hundredfold of the output's gradient everywhere{factor}"
 
     def plot(self) -> None:
@@ -118,38 +118,21 @@ class Flow:
             caption=f"**{self.verdict.capitalize()}.**",
         )
 
-    def _table(self) -> tuple[list[str], list[list[str]]]:
-        names = [
-            "scale",
-            "saturated",
-            "silent",
-            "squared_gradient",
-            "squared_weight_gradient",
-            "update_ratio",
-        ]
+    def _rows(self) -> list[list[str]]:
+        heads = [field.name.replace("_", " ") for field in fields(Layer)]
         rows = [
-            [
-                layer.name,
-                *(
-                    "–" if np.isnan(value) else number(value)
-                    for value in (getattr(layer, name) for name in names)
-                ),
-            ]
-            for layer in self.layers
+            [name, *("–" if np.isnan(value) else number(value) for value in values)]
+            for name, *values in map(astuple, self.layers)
         ]
-        return ["layer", *(name.replace("_", " ") for name in names)], rows
+        return [heads, *rows]
 
     def __repr__(self) -> str:
-        heads, rows = self._table()
-        widths = [max(map(len, cells)) for cells in zip(heads, *rows, strict=True)]
-        lines = [
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in [heads, *rows]
-        ]
-        return "\n".join([*lines, self.verdict])
+        rows = self._rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(["  ".join(map(str.rjust, row, widths)) for row in rows] + [self.verdict])
 
     def _repr_markdown_(self) -> str:
-        heads, rows = self._table()
+        heads, *rows = self._rows()
         lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{self.verdict}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import sqrt
 
 import numpy as np
 import torch
@@ -101,11 +102,13 @@ def _log_spectra(chain: Iterable[Array]) -> Iterator[Array]:
     """Logarithms of the singular values of every running product of one chain of matrices."""
     first, *rest = chain
     columns, values, _ = np.linalg.svd(first, full_matrices=False)
-    alive = values > EPS * max(first.shape) * values[0]
+    alive = values > _noise(first)
     columns, logs, width = columns[:, alive], np.log(values[alive]), len(values)
     yield _padded(logs, width)
     for matrix in rest:
-        columns, logs, width = *_graded_svd(matrix @ columns, logs), min(width, len(matrix))
+        width = min(width, len(matrix))
+        if len(logs):
+            columns, logs = _graded_svd(matrix, columns, logs)
         yield _padded(logs, width)
 
 
@@ -113,17 +116,20 @@ def _padded(logs: Array, width: int) -> Array:
     return np.pad(logs, (0, width - len(logs)), constant_values=-np.inf)
 
 
-def _graded_svd(columns: Array, logs: Array) -> tuple[Array, Array]:
-    """Left singular vectors, and logarithms of the singular values that are not zero, of columns · diag(eˡ).
+def _noise(matrix: Array) -> float:
+    """How far rounding its entries may move the singular values of a matrix."""
+    return EPS * sqrt(max(matrix.shape)) * float(np.linalg.norm(matrix))
 
-    columns: (length, k). logs: (k,), the l, largest first. A singular value counts as zero where the
-    columns depend on each other to the last digit.
+
+def _graded_svd(matrix: Array, columns: Array, logs: Array) -> tuple[Array, Array]:
+    """Left singular vectors and logarithms of the singular values of matrix · columns · diag(eˡ), but zeros.
+
+    columns: (length, k), orthonormal. logs: (k,), the l, largest first.
     """
-    length, k = columns.shape
-    if k == 0:
-        return columns, logs
     shift = logs[0] - HEADROOM
-    graded = np.pad(columns * np.exp(logs - shift), ((0, max(k - length, 0)), (0, 0)))
+    graded = matrix @ columns * np.exp(logs - shift)
+    length, k = graded.shape
+    graded = np.pad(graded, ((0, max(k - length, 0)), (0, 0)))
     # joba=0: accurate for graded columns; jobu=0: the left vectors; jobv=3: not the right ones; jobr=0: keep
     # the smallest columns; jobt=0, jobp=0: neither transpose nor perturb.
     values, vectors, _, scale, _, info = lapack.dgejsv(graded, joba=0, jobu=0, jobv=3, jobr=0, jobt=0, jobp=0)
@@ -131,6 +137,6 @@ def _graded_svd(columns: Array, logs: Array) -> tuple[Array, Array]:
         raise np.linalg.LinAlgError(f"gradlib.jacobian: LAPACK's gejsv did not converge (info={info})")
     with np.errstate(divide="ignore"):
         found = np.log(values) + np.log(scale[0] / scale[1]) + shift
-        norms = np.log(np.linalg.norm(columns, axis=0)) + logs
-    alive = (found > np.sort(norms)[::-1] + np.log(k * EPS)) & (found > found[0] - LOG_RANGE)
+        floor = logs + np.log(_noise(matrix))
+    alive = (found > floor) & (found > found[0] - LOG_RANGE)
     return vectors[:length, alive], found[alive]

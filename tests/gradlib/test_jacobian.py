@@ -54,7 +54,7 @@ def test_layer_spectra_of_known_matrices():
     [
         (nn.Tanh, [8] * 61, 1.4),
         (nn.Sigmoid, [5] * 121, 1.0),
-        (nn.ReLU, [10] * 13, 1.4),
+        *[(nn.ReLU, [width] * 13, 1.4) for width in (6, 10, 14)],
         (nn.Tanh, [9, 6, 3, 7, 5], 1.0),
         (nn.Tanh, [3, 6, 9], 1.0),
     ],
@@ -119,7 +119,7 @@ def test_lyapunov_exponents_are_the_limit_of_the_singular_values():
     depth = 200
     blocks, inputs = chain(nn.Tanh, [4] * (depth + 1)), torch.randn(2, 4)
     singular = running_product_spectra(blocks, inputs)[-1] / depth
-    torch.testing.assert_close(lyapunov_exponents(blocks, inputs), singular, atol=0.02, rtol=0)
+    torch.testing.assert_close(lyapunov_exponents(blocks, inputs), singular, atol=0.05, rtol=0)
 
 
 def test_any_module_and_nothing_left_behind():

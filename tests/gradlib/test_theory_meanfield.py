@@ -113,7 +113,7 @@ def test_one_layer_does_to_lengths_correlations_and_gradients_what_theory_says(n
         theory.correlation_map(name, c, q, weight_variance, bias_variance),
         theory.gradient_factor(name, weight_variance, q),
     ]
-    np.testing.assert_allclose(measured, predicted, rtol=0.04)
+    np.testing.assert_allclose(measured, predicted, rtol=0.06)
 
 
 @pytest.mark.parametrize("fan", ["fan_in", "fan_out", "fan_avg"])
@@ -126,7 +126,7 @@ def test_fan_in_keeps_the_total_gradient_and_fan_out_that_of_a_unit(n_in, n_out,
         layer = linear(n_in, n_out, 2.0 * n_in / size)
         length, _, factor = crossing("relu", layer, 1.0, 0.0)
         measured.append([length, factor, factor * n_out / n_in])
-    np.testing.assert_allclose(np.mean(measured, axis=0), predicted, rtol=0.02)
+    np.testing.assert_allclose(np.mean(measured, axis=0), predicted, rtol=0.04)
     kept = {"fan_in": predicted.squared_gradient, "fan_out": predicted.unit_squared_gradient}
     assert kept.get(fan, 1.0) == pytest.approx(1.0)
 

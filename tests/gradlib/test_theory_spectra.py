@@ -64,7 +64,7 @@ def test_edge_of_a_product_of_wide_matrices():
         )
         for _ in SEEDS
     ]
-    assert np.mean(largest) == pytest.approx(theory.product_edge(depth, 1.2), rel=0.03)
+    assert np.mean(largest) == pytest.approx(theory.product_edge(depth, 1.2), rel=0.06)
     assert theory.product_edge(1) == pytest.approx(theory.gaussian_edges(9, 9)[1])
 
 
@@ -94,7 +94,7 @@ def test_moments_of_the_input_output_jacobian(name, activation, weight_variance,
         squared.append(torch.linalg.svdvals(product).square())
     mean, variance = theory.jacobian_moments(name, q, depth, weight_variance, orthogonal)
     values = torch.stack(squared)
-    assert values.mean().item() ** (1 / depth) == pytest.approx(mean ** (1 / depth), rel=0.015)
+    assert values.mean().item() ** (1 / depth) == pytest.approx(mean ** (1 / depth), rel=0.025)
     assert (values.var() / values.mean() ** 2).item() == pytest.approx(variance / mean**2, rel=0.1)
 
 

@@ -4,12 +4,9 @@ Budget: 2 MB as files, 0.7 MB as a server sends them compressed. The tests hold 
 """
 
 import sys
-from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import browser
+from playwright.sync_api import sync_playwright
 from visit import pages, server, visits
 
 

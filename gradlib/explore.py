@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import ipywidgets
 import numpy as np
 from IPython.display import HTML, display
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from gradlib import markup, plot
 from gradlib.prose import number
@@ -110,8 +111,9 @@ class Explorable:
         combinations = itertools.product(*(control.values for control in self.controls))
         settings = [dict(zip(names, values, strict=True)) for values in combinations]
         started = time.perf_counter()
-        progress = tqdm(settings, desc=self.title, leave=False, delay=1, disable=recording())
-        measured = [self.columns(setting) for setting in progress]
+        # On stdout, where a notebook shows the bar as a line that ends empty; a widget would stay behind.
+        bar = tqdm(settings, self.title, leave=False, file=sys.stdout, delay=1, disable=recording())
+        measured = [self.columns(setting) for setting in bar]
         self.seconds = (time.perf_counter() - started) / len(settings)
         self.payload = self.described(settings, measured)
         self.payload["controls"] = [control.described for control in self.controls]

@@ -3,13 +3,18 @@
 import itertools
 import json
 import re
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Browser, Locator, Page
+
+from gradlib import markup
+from gradlib.explore import explore
 
 # One worker opens the pages once, for all of these tests.
 pytestmark = pytest.mark.xdist_group("explorables")
+LABELS = {"title": "Ramps", "y": "height"}
 PHONE, LAPTOP = 390, 1280
 FAR = "() => document.querySelector('gradlib-explorable').getBoundingClientRect().top > 3 * innerHeight"
 
@@ -78,6 +83,7 @@ def columns(data: dict, index: int) -> list[list[float | None]]:
 
 def table(explorable: Locator) -> list[list[float | None]]:
     """The columns of the table that is shown."""
+    explorable.locator("tbody tr").first.wait_for()
     rows = explorable.locator("tbody tr").evaluate_all(
         "(rows) => rows.map((r) => [...r.cells].map((c) => c.innerText))"
     )
@@ -186,12 +192,50 @@ def test_drawings_have_the_page_s_colours(html, explored):
         assert re.sub(r"var\(--gl-\w+, #[0-9a-f]{6}\)", "", text).count("#1f6fb2") == 0
 
 
-def test_an_explorable_is_found_by_its_title(explored, explorables, shared_visit, site):
+def test_an_explorable_is_found_by_its_title(explorables, shared_visit, site):
     page = shared_visit("search").page
     for explorable in explorables:
-        title = payload(explorable)["title"]
-        page.goto(f"{site}/search.html?q={quote(title)}")
-        page.locator("#search-results li").first.wait_for()
-        found = page.locator("#search-results li a").evaluate_all("(links) => links.map(({ href }) => href)")
-        where = urlsplit(explorable.page.url).path
-        assert any(urlsplit(address).path == where for address in found), title
+        chapter = urlsplit(explorable.page.url).path.rpartition("/")[2]
+        page.goto(f"{site}/search.html?q={quote(payload(explorable)['title'])}")
+        page.locator(f"#search-results a[href*='{chapter}']").first.wait_for()
+
+
+def test_a_notebook_s_output_needs_no_file_beside_it(browser, tmp_path):
+    page = output(
+        browser, tmp_path, explore(ramp, **LABELS, slope=[1, 2, 3])._repr_mimebundle_()["text/html"]
+    )
+    explorable = page.locator("gradlib-explorable")
+    choose(explorable, 0, 2)
+    explorable.locator("summary").click()
+    assert table(explorable) == [[1, 2], [3, 6]]
+    assert drawn_points(explorable) == 2
+
+
+def test_the_chart_draws_what_a_live_widget_carries(browser, tmp_path):
+    live = explore(ramp, **LABELS, slope=[1, 2, 3]).live()
+    html = markup.standalone(live.payload, "", follow=live.name)
+    page = output(browser, tmp_path, f'{html}<div class="{live.name}"></div>')
+    explorable = page.locator("gradlib-explorable")
+    explorable.locator("summary").click()
+    assert table(explorable) == [[1, 2], [2, 4]]
+    live.children[0].value = 3
+    page.locator(f".{live.name}").evaluate(
+        "(widget, html) => { widget.innerHTML = html; }", live.carrier.value
+    )
+    next_frame(explorable)
+    assert table(explorable) == [[1, 2], [3, 6]]
+    assert drawn_points(explorable) == 2
+
+
+def ramp(slope):
+    return {"x": [1, 2], "measured": [slope, 2 * slope]}
+
+
+def output(browser: Browser, folder: Path, html: str) -> Page:
+    """A page with nothing but a cell's output."""
+    file = folder / "output.html"
+    file.write_text(f'<!doctype html><meta charset="utf-8">{html}')
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    page.wait_for_selector(".gl-chart svg[aria-label]")
+    return page

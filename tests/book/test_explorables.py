@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page
 
 from gradlib import markup
 from gradlib.explore import explore
+from gradlib.plot import COLOURS
 
 # One worker opens the pages once, for all of these tests.
 pytestmark = pytest.mark.xdist_group("explorables")
@@ -185,11 +186,18 @@ def test_drawings_share_a_page_without_sharing_names(html):
         assert "*{stroke" not in text, path.name
 
 
-def test_drawings_have_the_page_s_colours(html, explored):
-    for page in explored:
-        drawings = re.findall(r"<svg.*?</svg>", (html / f"{page}.html").read_text(), flags=re.DOTALL)
-        text = "".join(drawing for drawing in drawings if "--gl-" in drawing)
-        assert re.sub(r"var\(--gl-\w+, #[0-9a-f]{6}\)", "", text).count("#1f6fb2") == 0
+def test_drawings_have_the_page_s_colours(html):
+    for path in html.rglob("*.html"):
+        for drawing in re.findall(r"<svg[^>]* role=.img.*?</svg>", path.read_text(), flags=re.DOTALL):
+            fixed = re.sub(r"var\(--gl-\w+, #[0-9a-f]{6}\)", "", drawing)
+            assert [colour for colour in COLOURS.values() if colour in fixed] == [], path.name
+
+
+def test_captions_belong_to_their_figures(html):
+    pages = [path.read_text() for path in html.rglob("*.html")]
+    assert {tag for page in pages for tag in re.findall(r"<(\w+) class=.figure-caption", page)} == {
+        "figcaption"
+    }
 
 
 def test_an_explorable_is_found_by_its_title(explorables, shared_visit, site):

@@ -10,16 +10,3 @@ from gradlib.prose import number, say
 from gradlib.setup import setup
 
 __version__ = "0.1.0"
-__all__ = [
-    "MLP",
-    "Flow",
-    "assert_agrees",
-    "dead_units",
-    "explore",
-    "gradient_flow",
-    "initialize",
-    "number",
-    "say",
-    "setup",
-    "theory",
-]

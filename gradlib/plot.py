@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from gradlib.prose import power_of_ten
+
 # Chosen for the common forms of colour blindness; the built book maps each to a light and a dark value.
 COLOURS = {
     "ink": "#1f2933",
@@ -82,15 +84,9 @@ def axes(x: str, y: str, log_y: bool = False, columns: int = 1, share_y: bool = 
         panel.set_xlabel(x)
         if log_y:
             panel.set_yscale("log")
-            panel.yaxis.set_major_formatter(lambda value, _: power_of_ten(value))
+            panel.yaxis.set_major_formatter(lambda value, _: power_of_ten(round(np.log10(value))))
     np.atleast_1d(panels)[0].set_ylabel(y)
     return figure, panels
-
-
-def power_of_ten(value: float) -> str:
-    """1e-06 → '10⁻⁶': plain text, so that a figure needs no math fonts."""
-    exponent = str(round(np.log10(value))).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"10{exponent}"
 
 
 def rounded(values: ArrayLike) -> NDArray[np.float64]:

@@ -19,8 +19,12 @@ def number(value: float) -> str:
         return mantissa.replace("-", "−")
     if exponent in ("+03", "+04"):
         return f"{float(f'{value:.3g}'):,.0f}".replace("-", "−")
-    power = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa} × 10{power}".replace("-", "−")
+    return f"{mantissa} × {power_of_ten(int(exponent))}".replace("-", "−")
+
+
+def power_of_ten(exponent: int) -> str:
+    """−6 → '10⁻⁶': plain text, which needs no math fonts."""
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def say(sentence: str, *values: float, **named: float) -> None:

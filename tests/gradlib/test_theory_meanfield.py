@@ -295,6 +295,16 @@ def test_deep_networks_forget_or_part_their_inputs_as_predicted():
     assert theory.correlation_fixed_point("relu", 1.0, 2.0) == 1.0
 
 
+@pytest.mark.parametrize("name, weight_variance, bias_variance", [("tanh", 1.0, 0.05), ("relu", 2.0, 0.1)])
+def test_correlation_profile_follows_every_layer_away_from_the_fixed_point(
+    name, weight_variance, bias_variance
+):
+    setting = (name, 10, weight_variance, bias_variance, 0.5, 0.2)
+    runs = [network(name, 10, 768, *setting[2:])[1] for _ in range(6)]
+    np.testing.assert_allclose(np.mean(runs, axis=0), theory.correlation_profile(*setting), atol=0.03)
+    assert theory.correlation_profile(name, 10, 1.0, 0.0, 1.0, c_first=1.0)[-1] == pytest.approx(1.0)
+
+
 def test_depth_scale_is_the_number_of_layers_of_one_e_fold():
     assert exp(-1) == pytest.approx(0.4 ** theory.depth_scale(0.4))
     np.testing.assert_allclose(theory.depth_scale(np.array([exp(-0.1), 1.0, exp(0.5)])), [10, inf, -2])

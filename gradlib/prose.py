@@ -19,7 +19,7 @@ def number(value: float) -> str:
         return mantissa.replace("-", "−")
     if exponent in ("+03", "+04"):
         return f"{float(f'{value:.3g}'):,.0f}".replace("-", "−")
-    return f"{mantissa} × {power_of_ten(int(exponent))}".replace("-", "−")
+    return f"{mantissa}\u00a0×\u00a0{power_of_ten(int(exponent))}".replace("-", "−")
 
 
 def power_of_ten(exponent: int) -> str:

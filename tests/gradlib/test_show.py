@@ -82,8 +82,8 @@ def test_rounded_keeps_what_is_not_finite():
     ("value", "written"),
     [
         (0.05574, "0.0557"),
-        (1.3e-12, "1.3 × 10⁻¹²"),
-        (-2.5e7, "−2.5 × 10⁷"),
+        (1.3e-12, "1.3\u00a0×\u00a010⁻¹²"),
+        (-2.5e7, "−2.5\u00a0×\u00a010⁷"),
         (3011, "3,011"),
         (3011.4, "3,010"),
         (np.int64(20), "20"),
@@ -98,7 +98,7 @@ def test_numbers_are_written_for_people(value, written):
 def test_say_writes_its_numbers_into_the_sentence():
     with capture_output() as captured:
         say("From {} to {last}.", 1.0, last=1e-6)
-    assert captured.outputs[0].data["text/markdown"] == "From 1 to 1 × 10⁻⁶."
+    assert captured.outputs[0].data["text/markdown"] == "From 1 to 1\u00a0×\u00a010⁻⁶."
 
 
 def test_agreement_is_of_the_mean_over_seeds():

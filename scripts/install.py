@@ -72,9 +72,12 @@ def pip_install(extras: list[str]) -> None:
 
 
 def show_progress(line: str) -> str:
-    """Show what is being fetched: downloads take minutes, the rest of pip's report is noise."""
-    if line.startswith(("  Downloading ", "Downloading ", "Installing ")):
-        print("  " + line.strip()[:96], flush=True)
+    """Show what takes its time, large downloads above all; the rest of pip's report is noise."""
+    words = line.split()
+    if words[:1] == ["Downloading"] and words[-1:] in (["MB)"], ["GB)"]):
+        print(f"  {words[1].rpartition('/')[2]} {words[-2]} {words[-1]}", flush=True)
+    elif words[:1] == ["Installing"]:
+        print(f"  unpacking {line.count(',') + 1} packages", flush=True)
     return line
 
 

@@ -6,7 +6,7 @@ from gradlib.flow import Flow, dead_units, gradient_flow
 from gradlib.initialize import initialize
 from gradlib.nets import MLP
 from gradlib.plot import assert_agrees
-from gradlib.prose import number, say
+from gradlib.prose import number, say, table
 from gradlib.setup import setup
 
 __version__ = "0.1.0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 
 from IPython.display import Markdown, display
@@ -34,3 +35,15 @@ def say(sentence: str, *values: float, **named: float) -> None:
     """
     written = {name: number(value) for name, value in named.items()}
     display(Markdown(sentence.format(*map(number, values), **written)))
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
+    """Show a small table: text as it stands, numbers written by `number`.
+
+    heads: one for each column. The first column names the row; the others are set to the right.
+    """
+    lines = [
+        [cell if isinstance(cell, str) else number(cell) for cell in line]
+        for line in [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
+    ]
+    display(Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines)))

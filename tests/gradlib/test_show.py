@@ -8,7 +8,7 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from gradlib import assert_agrees, number, plot, say, setup
+from gradlib import assert_agrees, number, plot, say, setup, table
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +99,17 @@ def test_say_writes_its_numbers_into_the_sentence():
     with capture_output() as captured:
         say("From {} to {last}.", 1.0, last=1e-6)
     assert captured.outputs[0].data["text/markdown"] == "From 1 to 1\u00a0×\u00a010⁻⁶."
+
+
+def test_a_table_keeps_text_and_writes_numbers():
+    with capture_output() as captured:
+        table(["", "layers", "share"], [["relu", 50, 0.05574], ["tanh", 5, "13 %"]])
+    assert captured.outputs[0].data["text/markdown"].splitlines() == [
+        "|  | layers | share |",
+        "| --- | --: | --: |",
+        "| relu | 50 | 0.0557 |",
+        "| tanh | 5 | 13 % |",
+    ]
 
 
 def test_agreement_is_of_the_mean_over_seeds():

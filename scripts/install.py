@@ -76,7 +76,7 @@ def show_progress(line: str) -> str:
     words = line.split()
     if words[:1] == ["Downloading"] and words[-1:] in (["MB)"], ["GB)"]):
         print(f"  {words[1].rpartition('/')[2]} {words[-2]} {words[-1]}", flush=True)
-    elif words[:1] == ["Installing"]:
+    elif words[:2] == ["Installing", "collected"]:
         print(f"  unpacking {line.count(',') + 1} packages", flush=True)
     return line
 

@@ -101,7 +101,7 @@ class Flow:
         if gradients[-1] == 0:
             return "vanishing: the gradient is zero already at the output"
         share = gradients / gradients[-1]
-        factor = f"; χ = {number(self.rate)} per layer" if len(gradients) > 2 else ""
+        factor = f"; squared factor {number(self.rate)} per layer" if len(gradients) > 2 else ""
         if (starved := share < DIES_BELOW).any():
             return f"vanishing: under 1/100 of the output's gradient from {last(starved)} backward{factor}"
         if (flooded := share > 1 / DIES_BELOW).any():

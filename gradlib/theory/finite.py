@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, exp, log2, sqrt
+from math import exp, log2, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -85,16 +85,16 @@ def born_dead_probability(widths: Sequence[int]) -> float:
     return -float(np.expm1(sum(np.log1p(-(2.0**-width)) for width in widths)))
 
 
-def depth_to_underflow(factor: float, dtype: torch.dtype) -> int:
+def depth_to_underflow(factor: float, dtype: torch.dtype) -> float:
     """The number of layers after which a gradient that starts at 1 rounds to exactly zero.
 
-        smallest L with √factor^L ≤ s/2,  s the smallest subnormal number of dtype
+        √factor^L = s/2,  s the smallest subnormal number of dtype
 
     s is 2⁻²⁴ in float16, 2⁻¹³³ in bfloat16, 2⁻¹⁴⁹ in float32 (IEEE 754: half of s rounds to zero). factor:
     χ, of the squared gradient, in (0, 1). This is the depth for an entry of typical size, rounded once:
     entries spread around it, so some die earlier and some later; hardware that flushes subnormals to
     zero loses them log2(significand) bits earlier; and multiplying a single subnormal number by a factor
-    above ½ again and again rounds back up and never gets to zero. Raises ValueError outside (0, 1) and
+    above ½ again and again rounds back up and never gets to zero. Returns L, a real number. Raises ValueError outside (0, 1) and
     for a dtype that is not floating point.
     """
     if not 0 < factor < 1:
@@ -103,4 +103,4 @@ def depth_to_underflow(factor: float, dtype: torch.dtype) -> int:
         raise ValueError(f"gradlib.theory.depth_to_underflow: {dtype} is not a floating-point type")
     limits = torch.finfo(dtype)
     log2_zero = log2(limits.smallest_normal) + log2(limits.eps) - 1
-    return ceil(2 * log2_zero / log2(factor))
+    return 2 * log2_zero / log2(factor)

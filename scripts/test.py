@@ -8,9 +8,14 @@ import browser
 from stages import ROOT, Result, Stage, conclude, run
 
 STAGES = [
-    Stage("code", ["tests", "--ignore=tests/book", "--cov=gradlib"]),
-    Stage("notebooks", ["--nbval", "notebooks"]),
-    Stage("pages", ["tests/book"]),
+    # Two workers with two threads each would fight for two cores.
+    Stage(
+        "code",
+        ["tests", "--ignore=tests/book", "--cov=gradlib", "--dist=worksteal"],
+        {"OMP_NUM_THREADS": "1"},
+    ),
+    Stage("notebooks", ["--nbval", "notebooks", "--dist=loadfile"]),
+    Stage("pages", ["tests/book", "--dist=loadgroup"]),
 ]
 
 

@@ -6,7 +6,7 @@ digits must not. One run has the address space of a small Binder machine.
 
 from stages import Stage, conclude, run
 
-NOTEBOOKS = ["--nbval", "notebooks"]
+NOTEBOOKS = ["--nbval", "notebooks", "--dist=loadfile"]
 ONE_KERNEL = ["-n", "1"]  # two kernels with two threads each would fight for two cores
 SETTINGS = [
     Stage(

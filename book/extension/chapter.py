@@ -55,7 +55,8 @@ def add_cost(app: Sphinx, document: nodes.document) -> None:
     if title is None:
         return
     minutes = max(1, round(words(document) / WORDS_PER_MINUTE))
-    reading = f"{minutes} minute{'s' if minutes > 1 else ''} to read"
+    plural = "s" if minutes > 1 else ""
+    reading = f"{minutes} minute{plural} to read at {WORDS_PER_MINUTE} words a minute"
     line = nodes.paragraph("", reading + cost_to_run(app.env), classes=["chapter-cost"])
     title.parent.insert(title.parent.index(title) + 1, line)
 

@@ -44,7 +44,10 @@ def cost(folder: Path, text: str, times: dict[str, object] | None = None) -> str
 
 @pytest.mark.parametrize(
     ("text", "minutes"),
-    [("Short.", "1 minute to read"), (SIX_HUNDRED_WORDS + "\n\n" + UNREAD, "3 minutes to read")],
+    [
+        ("Short.", "1 minute to read at 200 words a minute"),
+        (SIX_HUNDRED_WORDS + "\n\n" + UNREAD, "3 minutes to read at 200 words a minute"),
+    ],
 )
 def test_minutes_count_what_is_read_and_no_code(text: str, minutes: str, tmp_path: Path) -> None:
     assert cost(tmp_path, text) == minutes
@@ -52,9 +55,9 @@ def test_minutes_count_what_is_read_and_no_code(text: str, minutes: str, tmp_pat
 
 def test_what_was_measured_is_shown(tmp_path: Path) -> None:
     line = cost(tmp_path, "Short.", {"one": {"seconds": 6.4, "gigabytes": 0.46}})
-    assert line == "1 minute to read · runs in 6 s, 0.5 GB on two cores"
+    assert line == "1 minute to read at 200 words a minute · runs in 6 s, 0.5 GB on two cores"
 
 
 def test_what_was_not_measured_is_not_shown(tmp_path: Path) -> None:
     line = cost(tmp_path, "Short.", {"another": {"seconds": 6.4, "gigabytes": 0.46}})
-    assert line == "1 minute to read"
+    assert line == "1 minute to read at 200 words a minute"

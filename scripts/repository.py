@@ -25,9 +25,10 @@ try:
     import gradlib
 except ModuleNotFoundError:
     raise ModuleNotFoundError(
-        "gradlib is not installed. In the folder that holds pyproject.toml run: pip install -c constraints.txt -e ."
+        "gradlib is not installed. In the folder that holds pyproject.toml "
+        "run: pip install -c constraints.txt -e ."
     ) from None
-gradlib.setup()"""  # noqa: E501
+gradlib.setup()"""
 
 PUBLISHED = """\
 try:

@@ -1,11 +1,15 @@
-"""What follows from the address of the repository: launch buttons, and where the book is published.
+"""How pages present themselves elsewhere: a description, launch buttons, the address of the book.
 
-Without an address, which is how the book comes, there is neither: no link leads to a repository that
-nobody owns. `make repository URL=…` sets it.
+The last two follow from the address of the repository, which `make repository URL=…` sets. Without
+one, which is how the book comes, no link leads to a repository that nobody owns.
 """
 
 import re
+from itertools import islice
+from textwrap import shorten
+from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -27,6 +31,17 @@ def publish(app: Sphinx, config: Config) -> None:
     config.html_context["address"] = config.html_baseurl
 
 
+def describe(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Search engines and cards show how a page begins; the theme would begin with title and costs."""
+    if doctree is not None:
+        paragraphs = (text for text in doctree.findall(nodes.paragraph) if not text["classes"])
+        beginning = " ".join(text.astext() for text in islice(paragraphs, 5))
+        context["page_description"] = shorten(beginning, 160, placeholder=" …")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", describe, priority=501)  # after the theme's own
     app.connect("config-inited", publish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -49,10 +49,13 @@ bench:
 	@for script in benchmarks/*.py; do echo "$$script"; PYTHONPATH=scripts $(BIN)/python $$script || exit 1; done
 
 ## make repository URL=…  name the repository that the book is published from; an empty URL unnames it
-repository: export URL ?=
 repository:
+ifeq ($(origin URL),undefined)
+	@echo 'Say which: make repository URL=https://github.com/OWNER/NAME, or URL= for none.'; exit 2
+else
 	@$(PYTHON) scripts/install.py book
 	@$(BIN)/python scripts/repository.py "$$URL"
+endif
 
 ## make clean             remove what the commands above made
 clean:

@@ -94,8 +94,8 @@ def depth_to_underflow(factor: float, dtype: torch.dtype) -> float:
     χ, of the squared gradient, in (0, 1). This is the depth for an entry of typical size, rounded once:
     entries spread around it, so some die earlier and some later; hardware that flushes subnormals to
     zero loses them log2(significand) bits earlier; and multiplying a single subnormal number by a factor
-    above ½ again and again rounds back up and never gets to zero. Returns L, a real number. Raises ValueError outside (0, 1) and
-    for a dtype that is not floating point.
+    above ½ again and again rounds back up and never gets to zero. Returns L, a real number. Raises
+    ValueError outside (0, 1) and for a dtype that is not floating point.
     """
     if not 0 < factor < 1:
         raise ValueError(f"gradlib.theory.depth_to_underflow: factor={factor}; expected 0 < factor < 1")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import astuple, dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from math import inf, nan
 from typing import Any
 
@@ -14,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
 from gradlib import plot
@@ -25,8 +29,8 @@ DIES_BELOW = 1e-4
 SATURATED_BELOW = 0.1
 """Share of an activation's largest slope under which an element counts as saturated."""
 
-Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 ELEMENTWISE = {"sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus"}
+ELEMENTWISE |= {"celu", "hardsigmoid", "hardswish", "hardtanh", "logsigmoid", "mish", "relu6", "softsign"}
 """Activations recognised, by the name of the PyTorch function that computes them."""
 
 
@@ -138,29 +142,46 @@ class Flow:
 
 
 class _Call:
-    """What is kept of one call of a layer until the backward pass is over."""
+    """What is kept of one call of a layer until both passes are over."""
 
-    def __init__(self, name: str, layer: nn.Module, output: Tensor) -> None:
-        self.name, self.layer = name, layer
-        self.unit_dimension = 1 if isinstance(layer, Convolution) else -1
-        self.mean_square = squared_norm(output) / max(output.numel(), 1)
-        self.saturated = nan
-        self.active_units: Tensor | None = None
-        self.squared_gradient = 0.0
-        output.register_hook(self.take_gradient)
+    def __init__(self, name: str, layer: nn.Module, weight: Tensor, output: Tensor) -> None:
+        self.name, self.weight, self.output = name, weight, output
+        self.unit_dimension = 1 - weight.ndim if isinstance(layer, _ConvNd) else -1
+        self.activation: tuple[Callable[[Tensor], Tensor], Tensor] | None = None
 
-    def take_gradient(self, gradient: Tensor) -> None:
-        self.squared_gradient = squared_norm(gradient)
-
-    def take_activation(self, function: Callable[[Tensor], Tensor], inputs: Tensor) -> None:
-        magnitudes = slope(function, inputs).abs()
+    @property
+    def saturated(self) -> float:
+        if self.activation is None:
+            return nan
+        function, inputs = self.activation
         largest = slope(function, torch.linspace(-8, 8, 1601).to(inputs)).abs().max()
-        self.saturated = (magnitudes < SATURATED_BELOW * largest).double().mean().item()
-        self.active_units = magnitudes.transpose(self.unit_dimension, -1).flatten(0, -2).amax(0) > 0
+        return (slope(function, inputs).abs() < SATURATED_BELOW * largest).double().mean().item()
+
+    @cached_property
+    def active_units(self) -> Tensor | None:
+        """Whether a unit's slope differs from zero anywhere in the batch; None if no activation was seen."""
+        if self.activation is None:
+            return None
+        active = torch.atleast_2d(slope(*self.activation) != 0)
+        flattened = active.ndim < self.output.ndim  # after a convolution: then every entry is a unit
+        return active.movedim(-1 if flattened else self.unit_dimension, -1).flatten(0, -2).any(0)
 
     @property
     def silent(self) -> float:
         return nan if self.active_units is None else 1 - self.active_units.double().mean().item()
+
+    def seen(self, gradient: Tensor, weight_gradient: Tensor | None) -> Layer:
+        squared = nan if weight_gradient is None else squared_norm(weight_gradient)
+        size = squared_norm(self.weight)
+        return Layer(
+            name=self.name,
+            scale=(squared_norm(self.output) / max(self.output.numel(), 1)) ** 0.5,
+            saturated=self.saturated,
+            silent=self.silent,
+            squared_gradient=squared_norm(gradient),
+            squared_weight_gradient=squared,
+            update_ratio=(squared / size) ** 0.5 if size else inf,
+        )
 
 
 class _Activations(TorchFunctionMode):
@@ -182,9 +203,10 @@ class _Activations(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").rstrip("_")
-        if name in ELEMENTWISE and args and self.calls and self.calls[-1].active_units is None:
+        if name in ELEMENTWISE and args and self.calls and self.calls[-1].activation is None:
             apply = partial(func, **kwargs)
-            self.calls[-1].take_activation(lambda h: apply(h.clone(), *args[1:]), args[0])
+            # Clones, as the function may work in place.
+            self.calls[-1].activation = (lambda h: apply(h.clone(), *args[1:])), args[0].detach().clone()
         return func(*args, **kwargs)
 
 
@@ -198,7 +220,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """Leave buffers (running statistics) and the random state as they were found."""
     saved = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
-        with torch.random.fork_rng(), torch.enable_grad():
+        with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad(), uncompiled():
             yield
     finally:
         with torch.no_grad():
@@ -206,47 +228,49 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
                 buffer.copy_(saved[name])
 
 
+def uncompiled() -> AbstractContextManager[None]:
+    """Run compiled models as they were written, since hooks see nothing inside a compiled one."""
+    compiling = "torch._dynamo" in sys.modules  # loaded by the first torch.compile, and slow to load
+    return torch.compiler.set_stance("force_eager") if compiling else nullcontext()
+
+
 @contextmanager
-def recorded(model: nn.Module) -> Iterator[tuple[list[_Call], list[Tensor]]]:
+def recorded(model: nn.Module) -> Iterator[list[_Call]]:
     """Watch every layer of `model` that has a weight matrix, exactly as long as the scope lives.
 
-    Yields the calls, and the outputs that had to be made part of the graph because all before
-    them is frozen.
+    Every output becomes a part of the graph, even where all before it is frozen.
     """
     calls: list[_Call] = []
-    starts: list[Tensor] = []
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
 
     def see(name: str, layer: nn.Module, _: Any, output: Any) -> Tensor | None:
-        if not isinstance(output, Tensor):
+        weight = weight_of(layer)
+        if weight is None or not isinstance(output, Tensor):
             return None
-        start = not output.requires_grad
-        if start:
+        if not output.requires_grad:
             output = output.detach().requires_grad_()
-            starts.append(output)
-        counts[name] = counts.get(name, 0) + 1
+        counts[name] += 1
         call = f"{name} (call {counts[name]})" if counts[name] > 1 else name
-        calls.append(_Call(call, layer, output))
-        return output.clone() if start else None  # a leaf must not be changed in place
+        calls.append(_Call(call, layer, weight, output))
+        return output.clone()  # what comes next may change it in place
 
-    watched = [(name, module) for name, module in model.named_modules() if weight_of(module) is not None]
-    if not watched:
-        raise ValueError("gradlib.gradient_flow: model has no layer with a weight matrix to watch")
     handles = [
-        module.register_forward_hook(partial(see, name or type(module).__name__)) for name, module in watched
+        module.register_forward_hook(partial(see, name or type(module).__name__))
+        for name, module in model.named_modules()
     ]
     try:
-        with _Activations(calls):
-            yield calls, starts
+        with parametrize.cached(), _Activations(calls):
+            yield calls
     finally:
         for handle in handles:
             handle.remove()
 
 
 def weight_of(module: nn.Module) -> Tensor | None:
-    """The weight matrix (or kernel) of a layer; None where there is none."""
+    """The weight matrix (or kernel) of a layer; None where there is none, or it is a wrapped layer's."""
     weight = getattr(module, "weight", None)
-    return weight if isinstance(weight, Tensor) and weight.ndim >= 2 else None
+    wrapped = any(getattr(child, "weight", None) is weight for child in module.children())
+    return weight if isinstance(weight, Tensor) and weight.ndim >= 2 and not wrapped else None
 
 
 def default_objective(targets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
@@ -262,44 +286,42 @@ def gradient_flow(
 ) -> Flow:
     """Where does the gradient of this model go? One forward and one backward pass, nothing left behind.
 
-    model: any module; every submodule with a weight matrix or kernel is watched, at each of its
-    calls. inputs: what the model takes. targets: integer classes or real values; the objective is
-    cross-entropy or mean squared error accordingly, unless given (it must return a scalar).
+    model: any module; every submodule whose `weight` is a matrix or kernel is watched, at each of its
+    calls. (PyTorch's LSTM, GRU and MultiheadAttention keep theirs inside; the layers around them are
+    seen.) inputs: what the model takes. targets: integer classes or real values; the objective is
+    cross-entropy or mean squared error accordingly, unless given: objective(outputs, targets) must
+    return a scalar tensor. A layer that the loss does not depend on has gradient 0.
 
     Parameters' `.grad`, buffers, hooks, the random state and the model's mode stay as they were.
     Frozen parameters still let the gradient through. Numbers that are not finite are reported, not
-    raised. Raises ValueError for a model without weights or an objective that is not a scalar.
+    raised. Raises ValueError for a model without such layers or an objective that does not lead from
+    them to a scalar; TypeError for outputs that are not a tensor where no objective is given.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    with undisturbed(model), recorded(model) as (calls, starts):
-        loss = (objective or default_objective(targets))(model(inputs), targets)
-        if loss.numel() != 1:
+    with undisturbed(model):
+        with recorded(model) as calls:
+            outputs = model(inputs)
+            if not calls:
+                raise ValueError("gradlib.gradient_flow: model has no layer with a weight matrix to watch")
+            if objective is None and not isinstance(outputs, Tensor):
+                raise TypeError(
+                    f"gradlib.gradient_flow: model returned a {type(outputs).__name__}, not a tensor; "
+                    "give an objective(outputs, targets) that makes a scalar of it"
+                )
+            loss = (objective or default_objective(targets))(outputs, targets)
+        if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
+            returned = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
             raise ValueError(
-                f"gradlib.gradient_flow: objective returned shape {tuple(loss.shape)}; expected a scalar"
+                f"gradlib.gradient_flow: objective returned {returned}; expected a scalar tensor computed "
+                "from the model's outputs"
             )
-        gradients = torch.autograd.grad(loss, parameters + starts, allow_unused=True)
-    by_parameter = dict(zip(map(id, parameters), gradients, strict=False))
-    return Flow([_finish(call, by_parameter) for call in calls], loss.item())
+        free = [call.weight for call in calls if call.weight.requires_grad]
+        wanted = [call.output for call in calls] + free
+        gradients = iter(torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True))
+        at_outputs = [next(gradients) for _ in calls]
+        at_weights = [next(gradients) if call.weight.requires_grad else None for call in calls]
+        return Flow([*map(_Call.seen, calls, at_outputs, at_weights)], loss.item())
 
 
-def _finish(call: _Call, gradients: Mapping[int, Tensor | None]) -> Layer:
-    weight = weight_of(call.layer)
-    assert weight is not None
-    gradient = gradients.get(id(weight))
-    squared = nan if gradient is None else squared_norm(gradient)
-    size = squared_norm(weight)
-    return Layer(
-        name=call.name,
-        scale=call.mean_square**0.5,
-        saturated=call.saturated,
-        silent=call.silent,
-        squared_gradient=call.squared_gradient,
-        squared_weight_gradient=squared,
-        update_ratio=(squared / size) ** 0.5 if size else inf,
-    )
-
-
-@torch.no_grad()
 def dead_units(model: nn.Module, batches: Iterable[Any]) -> NDArray[np.float64]:
     """Share of units in each layer whose slope is zero for every input of every batch.
 
@@ -309,7 +331,7 @@ def dead_units(model: nn.Module, batches: Iterable[Any]) -> NDArray[np.float64]:
     """
     active: list[Tensor] = []
     for batch in batches:
-        with undisturbed(model), recorded(model) as (calls, _):
+        with undisturbed(model), recorded(model) as calls:
             model(batch)
         seen = [call.active_units for call in calls if call.active_units is not None]
         active = [old | new for old, new in zip(active, seen, strict=True)] if active else seen

@@ -76,8 +76,10 @@ def initialize(module: nn.Module, scheme: str = "he", **options: float | str) ->
 
     scheme: default, lecun, xavier, he, orthogonal or mean_field; `options` are the scheme's own
     (`gain`, `mode`, `slope`, `weight_variance`, `bias_variance`). Biases become zero except under
-    'default' and 'mean_field'. Raises ValueError for an unknown scheme, a negative variance, or a
-    module without such layers; TypeError for an option that the scheme does not have.
+    'default' and 'mean_field'. Transposed convolutions, embeddings, recurrent layers and attention's
+    inner weights are left alone. Raises ValueError for an unknown scheme, a negative variance, a
+    module without such layers, or a weight that is computed from others (weight normalization, pruning);
+    TypeError for an option that the scheme does not have.
     """
     if scheme not in SCHEMES:
         raise ValueError(
@@ -93,6 +95,11 @@ def initialize(module: nn.Module, scheme: str = "he", **options: float | str) ->
     targets = list(layers(module))
     if not targets:
         raise ValueError("gradlib.initialize: module has no linear or convolutional layer to draw")
+    if any("weight" not in dict(layer.named_parameters(recurse=False)) for layer in targets):
+        raise ValueError(
+            "gradlib.initialize: a weight is computed from other parameters, which would undo the draw; "
+            "initialize before you parametrize or prune"
+        )
     for layer in targets:
         if layer.bias is not None and scheme not in DRAWS_BIASES:
             nn.init.zeros_(layer.bias)

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn import utils
+from torch.utils.checkpoint import checkpoint
 
 from gradlib import MLP, dead_units, gradient_flow, initialize
 
@@ -239,6 +241,121 @@ def test_dead_units_are_those_silent_in_every_batch():
     assert dead_units(net, [right, left]).tolist() == [0.25]
 
 
+def small():
+    return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+
+
+@pytest.mark.parametrize("scope", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_measured_where_they_are_switched_off(scope):
+    net, data = small(), batch(8)
+    expected = gradient_flow(net, *data).squared_gradient
+    with scope():
+        np.testing.assert_array_equal(gradient_flow(net, *data).squared_gradient, expected)
+        assert not torch.is_grad_enabled()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("whole", [True, False])
+def test_compiled_models_are_measured_as_they_were_written(whole):
+    net, data = small(), batch(8)
+    expected = gradient_flow(net, *data)
+    if whole:
+        compiled = torch.compile(net, backend="eager")
+    else:
+        net[2] = torch.compile(net[2], backend="eager")
+        compiled = net
+    flow = gradient_flow(compiled, *data)
+    np.testing.assert_array_equal(flow.squared_gradient, expected.squared_gradient)
+    assert flow.layers[0].silent == expected.layers[0].silent
+
+
+@pytest.mark.parametrize("normalize", [utils.parametrizations.weight_norm, utils.weight_norm])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weights_computed_from_others_have_a_gradient_too(normalize):
+    net, data = small(), batch(8)
+    expected = gradient_flow(net, *data).column("squared_weight_gradient")
+    normalize(net[0])
+    measured = gradient_flow(net, *data).column("squared_weight_gradient")
+    np.testing.assert_allclose(measured, expected, rtol=1e-9)
+
+
+def test_tied_weights_show_their_whole_gradient_at_every_call():
+    net, data = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8)), batch(8, 8)
+    net[2].weight = net[0].weight
+    F.mse_loss(net(data[0]), data[1]).backward()
+    expected = net[0].weight.grad.square().sum().item()
+    measured = gradient_flow(net, *data).column("squared_weight_gradient")
+    np.testing.assert_allclose(measured, [expected, expected])
+
+
+def test_checkpointed_layers_are_measured():
+    class Checkpointed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.readout = small(), nn.Linear(1, 1)
+
+        def forward(self, x):
+            return self.readout(checkpoint(self.first, x, use_reentrant=False))
+
+    net, data = Checkpointed(), batch(8)
+    plain = nn.Sequential(*net.first, net.readout)
+    np.testing.assert_allclose(
+        gradient_flow(net, *data).squared_gradient, gradient_flow(plain, *data).squared_gradient
+    )
+
+
+def test_a_frozen_model_whose_inputs_need_gradients_is_measured():
+    net, (x, y) = small().requires_grad_(False), batch(8)
+    expected = gradient_flow(net, x, y).squared_gradient
+    np.testing.assert_allclose(gradient_flow(net, x.requires_grad_(), y).squared_gradient, expected)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv2d(3, 4, 3), (2, 3, 8, 8)),
+        (nn.Conv2d(3, 4, 3), (3, 8, 8)),
+        (nn.ConvTranspose2d(3, 4, 3), (2, 3, 8, 8)),
+        (nn.Linear(3, 4), (3,)),
+    ],
+)
+def test_units_are_channels_in_batches_and_alone(layer, shape):
+    layer.to(torch.float64)
+    nn.init.constant_(layer.bias, 1e3)
+    with torch.no_grad():
+        layer.bias[0] = -1e3
+    net = nn.Sequential(layer, nn.ReLU())
+    assert dead_units(net, [torch.randn(shape)]).tolist() == [0.25]
+
+
+@pytest.mark.parametrize(
+    "name", ["ReLU6", "Hardtanh", "Hardsigmoid", "Hardswish", "Mish", "CELU", "Softsign"]
+)
+def test_other_activations_are_seen(name):
+    net = nn.Sequential(nn.Linear(8, 8), getattr(nn, name)(), nn.Linear(8, 1))
+    assert not isnan(gradient_flow(net, *batch(8)).layers[0].saturated)
+
+
+def test_an_empty_batch_has_no_units_that_speak():
+    assert dead_units(small(), [torch.zeros(0, 8), torch.randn(64, 8)])[0] < 1
+
+
+def test_outputs_of_any_kind_are_left_to_the_objective():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = small()
+
+        def forward(self, x):
+            return {"logits": self.net(x)}
+
+    net, (x, y) = Named(), batch(8)
+    flow = gradient_flow(net, x, y, lambda outputs, targets: F.mse_loss(outputs["logits"], targets))
+    np.testing.assert_array_equal(flow.squared_gradient, gradient_flow(net.net, x, y).squared_gradient)
+    with pytest.raises(TypeError, match="model returned a dict, not a tensor; give an objective"):
+        gradient_flow(net, x, y)
+
+
 def test_table_shows_every_layer_and_ends_in_the_verdict():
     flow = gradient_flow(MLP(WIDTH, WIDTH, 3, 1), *batch())
     text, table = repr(flow), flow._repr_markdown_()
@@ -255,7 +372,12 @@ def test_table_shows_every_layer_and_ends_in_the_verdict():
         (lambda: gradient_flow(nn.ReLU(), *batch()), "model has no layer with a weight matrix"),
         (
             lambda: gradient_flow(nn.Linear(WIDTH, 1), *batch(), objective=lambda o, t: o - t),
-            r"objective returned shape \(32, 1\); expected a scalar",
+            r"objective returned shape \(32, 1\); expected a scalar tensor",
+        ),
+        (lambda: gradient_flow(small(), *batch(8), objective=lambda o, t: 1.0), "objective returned 1.0"),
+        (
+            lambda: gradient_flow(small(), *batch(8), objective=lambda o, t: o.detach().sum()),
+            "computed from the model's outputs",
         ),
         (lambda: dead_units(nn.Linear(2, 2), []), "no batch or no activation was seen"),
     ],

@@ -63,6 +63,11 @@ def test_every_layer_of_a_module_is_drawn_and_the_module_returned():
         (lambda: drawn("mean_field", weight_variance=-1), ValueError, "weight_variance=-1 is negative"),
         (lambda: initialize(nn.ReLU()), ValueError, "no linear or convolutional layer"),
         (
+            lambda: initialize(nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))),
+            ValueError,
+            "a weight is computed from other parameters",
+        ),
+        (
             lambda: drawn("he", gain=2.0),
             TypeError,
             "gradlib.initialize: 'he' has no option 'gain'; it takes mode, slope",

@@ -84,9 +84,14 @@ def axes(x: str, y: str, log_y: bool = False, columns: int = 1, share_y: bool = 
         panel.set_xlabel(x)
         if log_y:
             panel.set_yscale("log")
-            panel.yaxis.set_major_formatter(lambda value, _: power_of_ten(round(np.log10(value))))
+            panel.yaxis.set_major_formatter(power_of_ten_tick)
     np.atleast_1d(panels)[0].set_ylabel(y)
     return figure, panels
+
+
+def power_of_ten_tick(value: float, _position: int) -> str:
+    """How a logarithmic axis writes its ticks."""
+    return power_of_ten(round(np.log10(value)))
 
 
 def rounded(values: ArrayLike) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ digits must not. One run has the address space of a small Binder machine.
 from stages import Stage, conclude, run
 
 NOTEBOOKS = ["--nbval", "notebooks", "--dist=loadfile"]
-ONE_KERNEL = ["-n", "1"]  # two kernels with two threads each would fight for two cores
 SETTINGS = [
     Stage(
         "no vector instructions",
@@ -17,7 +16,7 @@ SETTINGS = [
     Stage("avx2", NOTEBOOKS, {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}),
     Stage(
         "avx2 and two threads",
-        [*NOTEBOOKS, *ONE_KERNEL],
+        NOTEBOOKS,
         # A thread that waits must leave its core to others, or a busy machine takes minutes for seconds.
         {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"},
     ),

@@ -125,8 +125,7 @@ def measured(
     x, middle = rounded(x), rounded(np.median(runs, axis=0))
     panel.plot(x, middle, marker, color=COLOURS[colour], label=label, zorder=4)
     if len(runs) > 1:
-        low, high = rounded(runs.min(axis=0)), rounded(runs.max(axis=0))
-        panel.fill_between(x, low, high, color=COLOURS[colour], alpha=0.2, linewidth=0, zorder=2)
+        _band(panel, x, runs, colour)
 
 
 def curve(
@@ -139,8 +138,13 @@ def curve(
     runs = np.asarray(samples, dtype=float)[:, ::every]
     steps = np.arange(runs.shape[1]) * every
     panel.plot(steps, rounded(np.median(runs, axis=0)), color=COLOURS[colour], label=label, zorder=3)
+    _band(panel, steps, runs, colour)
+
+
+def _band(panel: Axes, x: ArrayLike, runs: NDArray[np.float64], colour: str) -> None:
+    """The spread over seeds, lowest to highest."""
     low, high = rounded(runs.min(axis=0)), rounded(runs.max(axis=0))
-    panel.fill_between(steps, low, high, color=COLOURS[colour], alpha=0.2, linewidth=0, zorder=2)
+    panel.fill_between(x, low, high, color=COLOURS[colour], alpha=0.2, linewidth=0, zorder=2)
 
 
 def svg(figure: Figure, alt: str) -> str:

@@ -6,6 +6,7 @@ from math import pi
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def gaussian_inputs(samples: int, features: int, seed: int = 0) -> Tensor:
@@ -29,3 +30,20 @@ def spirals(samples: int = 300, classes: int = 3, noise: float = 0.1, seed: int 
     angle = 2 * pi * (radius + labels / classes) + noise * torch.randn(samples, generator=generator)
     points = radius[:, None] * torch.stack((angle.cos(), angle.sin()), dim=1)
     return points / points.square().mean().sqrt(), labels
+
+
+def remember_first(samples: int, length: int = 30, symbols: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Sequences of random symbols to be classified by their first: a memory of `length` − 1 steps, no less.
+
+    All symbols are independent and uniform, so the others say nothing about the label, and a model that
+    forgets the first stays at a loss of ln(symbols). Returns one-hot inputs (samples, length, symbols)
+    and integer labels (samples,). Raises ValueError unless samples, length ≥ 1 and symbols ≥ 2.
+    """
+    if min(samples, length) < 1 or symbols < 2:
+        raise ValueError(
+            f"gradlib.remember_first: samples={samples}, length={length}, symbols={symbols}; expected "
+            "samples, length ≥ 1 and symbols ≥ 2"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    sequences = torch.randint(symbols, (samples, length), generator=generator)
+    return functional.one_hot(sequences, symbols).to(torch.get_default_dtype()), sequences[:, 0]

@@ -36,16 +36,21 @@ def train(
         torch.manual_seed(seed)
         nets.append(build())
     parameters, buffers = stack_module_state(nets)
+    # One tensor of all parameters: an optimizer's step then costs the same at any depth.
+    flat = torch.cat([stacked.detach().flatten(1) for stacked in parameters.values()], dim=1).requires_grad_()
+    sizes = [stacked[0].numel() for stacked in parameters.values()]
     objective = default_objective(targets)
 
     def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
         return objective(functional_call(nets[0], (parameters, buffers), (inputs,)), targets)
 
-    step = optimizer(list(parameters.values()), lr=lr)
+    step = optimizer([flat], lr=lr)
     losses = torch.empty(steps, len(nets))
     for index in range(steps):
         step.zero_grad()
-        of_each = vmap(loss)(parameters, buffers)
+        pieces = zip(parameters.items(), flat.split(sizes, dim=1), strict=True)
+        views = {name: piece.view(stacked.shape) for (name, stacked), piece in pieces}
+        of_each = vmap(loss)(views, buffers)
         of_each.sum().backward()
         step.step()
         losses[index] = of_each.detach()

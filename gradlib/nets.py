@@ -16,6 +16,26 @@ NORMALIZATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+def normalization_layer(name: str | None, width: int, where: str) -> nn.Module:
+    """The normalization layer called `name`; the identity for None.
+
+    Raises ValueError, in the name of the class `where`, for any other name.
+    """
+    if name is None:
+        return nn.Identity()
+    if name not in NORMALIZATIONS:
+        choices = ", ".join(NORMALIZATIONS)
+        raise ValueError(f"gradlib.{where}: normalization {name!r} is unknown; choose from {choices} or None")
+    return NORMALIZATIONS[name](width)
+
+
+def check_sizes(where: str, **sizes: int) -> None:
+    """Raise ValueError, in the name of the class `where`, for a size below 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"gradlib.{where}: {name}={size}; expected an integer of at least 1")
+
+
 class Block(nn.Module):
     """One layer: h = W x + b, normalised if asked, then φ(h), added to x if residual.
 
@@ -27,7 +47,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.linear = nn.Linear(fan_in, fan_out)
-        self.norm = NORMALIZATIONS[normalization](fan_out) if normalization else nn.Identity()
+        self.norm = normalization_layer(normalization, fan_out, "MLP")
         self.activation = make_activation(activation)
         self.residual = residual and fan_in == fan_out
 
@@ -44,7 +64,8 @@ class MLP(nn.Module):
     inputs, outputs: number of features in and out. width: units in every hidden layer, or a list with
     one number a layer. initialization: a scheme of `gradlib.initialize`, or (scheme, options).
     normalization: None, 'batch', 'layer' or 'rms', applied to the pre-activation. residual: add each
-    block's input to its output, where their sizes agree.
+    block's input to its output, where their sizes agree (`gradlib.residual.ResidualMLP` has the other
+    orderings and places).
 
     Raises ValueError where a size is not positive or a name is unknown.
     """
@@ -66,20 +87,7 @@ class MLP(nn.Module):
             raise ValueError(
                 f"gradlib.MLP: width={width} gives {len(widths)} layers, but depth={depth}; they must agree"
             )
-        sizes = {
-            "inputs": inputs,
-            "depth": depth,
-            "outputs": outputs,
-            "width": min(widths, default=0),
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"gradlib.MLP: {name}={size}; expected an integer of at least 1")
-        if normalization is not None and normalization not in NORMALIZATIONS:
-            choices = ", ".join(NORMALIZATIONS)
-            raise ValueError(
-                f"gradlib.MLP: normalization {normalization!r} is unknown; choose from {choices} or None"
-            )
+        check_sizes("MLP", inputs=inputs, depth=depth, outputs=outputs, width=min(widths, default=0))
         fan_ins = [inputs, *widths[:-1]]
         self.blocks = nn.Sequential(
             *(

@@ -1,4 +1,4 @@
-"""The MLP computes its equation."""
+"""Networks compute their equations."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ from torch import nn
 
 from gradlib import MLP
 from gradlib.activations import ACTIVATIONS, activation, slope
+from gradlib.residual import ResidualMLP, fixup
 
 
 def test_forward_is_the_equation_in_its_docstring():
@@ -76,3 +77,93 @@ def test_net_is_an_ordinary_module():
     x = torch.randn(5, 2)
     torch.testing.assert_close(clone(x), net(x))
     assert isinstance(net.blocks, nn.Sequential)
+
+
+def linear_of(block):
+    return next(layer for layer in block.branch if isinstance(layer, nn.Linear))
+
+
+EQUATIONS = {
+    "pre_activation": lambda x, linear, norm: x + 0.3 * linear(norm(x).relu()),
+    "post_activation": lambda x, linear, norm: x + 0.3 * norm(linear(x)).relu(),
+    "relu_after_addition": lambda x, linear, norm: (x + 0.3 * norm(linear(x))).relu(),
+    "norm_after_addition": lambda x, linear, norm: norm(x + 0.3 * linear(x.relu())),
+}
+NORMS = {
+    None: lambda x: x,
+    "layer": lambda x: (x - x.mean(1, keepdim=True)) / (x.var(1, False, keepdim=True) + 1e-5).sqrt(),
+    "rms": lambda x: x / (x.square().mean(1, keepdim=True) + torch.finfo(x.dtype).eps).sqrt(),
+    "batch": lambda x: (x - x.mean(0)) / (x.var(0, False) + 1e-5).sqrt(),
+}
+
+
+@pytest.mark.parametrize("normalization", NORMS)
+@pytest.mark.parametrize("ordering", EQUATIONS)
+def test_a_residual_block_is_its_equation(ordering, normalization):
+    net = ResidualMLP(3, 5, 2, 1, ordering=ordering, normalization=normalization, scale=0.3)
+    x = torch.randn(7, 5)
+    for block in net.blocks:
+        expected = EQUATIONS[ordering](x, linear_of(block), NORMS[normalization])
+        torch.testing.assert_close(block(x), expected)
+        x = expected
+    assert net(torch.randn(7, 3)).shape == (7, 1)
+
+
+def test_a_branch_can_have_several_layers():
+    net = ResidualMLP(3, 5, 1, 1, "tanh", "relu_after_addition", branch_layers=2)
+    (first, second), x = (
+        (layer for layer in net.blocks[0].branch if isinstance(layer, nn.Linear)),
+        torch.randn(7, 5),
+    )
+    torch.testing.assert_close(net.blocks(x), (x + second(first(x).tanh())).tanh())
+
+
+def test_only_branches_make_up_for_what_relu_removes():
+    net = ResidualMLP(400, 400, 1, 400)
+    for layer, weight_variance in [(net.stem, 1), (linear_of(net.blocks[0]), 2), (net.readout, 1)]:
+        assert 400 * layer.weight.var().item() == pytest.approx(weight_variance, rel=0.03)
+        assert not layer.bias.any()
+
+
+def test_a_learned_scale_starts_at_zero_and_moves():
+    net = ResidualMLP(3, 5, 4, 1, scale=0.0, learned_scale=True)
+    x = torch.randn(7, 3)
+    torch.testing.assert_close(net.blocks(x[:, :1].expand(7, 5)), x[:, :1].expand(7, 5))
+    net(x).square().mean().backward()
+    scales = [block.branch[-1].value for block in net.blocks]
+    assert all(scale.grad != 0 for scale in scales)
+    assert not list(ResidualMLP(3, 5, 4, 1, scale=0.5).blocks[0].branch[-1].parameters())
+
+
+def test_fixup_scales_inner_layers_by_depth_and_empties_the_last():
+    torch.manual_seed(1)
+    plain = ResidualMLP(3, 5, 16, 2, branch_layers=3)
+    torch.manual_seed(1)
+    net = fixup(ResidualMLP(3, 5, 16, 2, branch_layers=3))
+    for block, before in zip(net.blocks, plain.blocks, strict=True):
+        *inner, last = [layer for layer in block.branch if isinstance(layer, nn.Linear)]
+        drawn = [layer for layer in before.branch if isinstance(layer, nn.Linear)]
+        for layer, old in zip(inner, drawn, strict=False):
+            torch.testing.assert_close(layer.weight, old.weight * 16**-0.25)
+        assert not last.weight.any()
+    assert not net.readout.weight.any()
+
+
+def test_fixup_needs_two_layers_in_a_branch():
+    with pytest.raises(ValueError, match="branch_layers=1; expected at least 2"):
+        fixup(ResidualMLP(3, 5, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ordering": "pre"}, "ResidualMLP: ordering 'pre' is unknown; choose from pre_activation, post"),
+        ({"normalization": "group"}, "ResidualMLP: normalization 'group' is unknown; choose from batch"),
+        ({"activation": "rleu"}, "activation 'rleu' is unknown"),
+        ({"depth": 0}, "ResidualMLP: depth=0; expected"),
+        ({"branch_layers": 0}, "ResidualMLP: branch_layers=0; expected"),
+    ],
+)
+def test_bad_input_to_a_residual_net_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ResidualMLP(**{"inputs": 2, "width": 4, "depth": 3, "outputs": 1, **arguments})

@@ -31,6 +31,12 @@ from gradlib.theory.meanfield import (
     silent_probability,
     width_factors,
 )
+from gradlib.theory.normalization import (
+    batch_norm_factor,
+    layer_norm_factor,
+    normalization_jacobian,
+    squared_norm_growth,
+)
 from gradlib.theory.spectra import (
     gaussian_density,
     gaussian_edges,

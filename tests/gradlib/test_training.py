@@ -10,9 +10,9 @@ from gradlib.data import gaussian_inputs, spirals
 from gradlib.training import train
 
 
-def alone(seed, optimizer, inputs, labels, steps, lr):
+def alone(seed, optimizer, inputs, labels, steps, lr, normalization=None):
     torch.manual_seed(seed)
-    net = MLP(2, 8, 3, 3, "tanh", "xavier")
+    net = MLP(2, 8, 3, 3, "tanh", "xavier", normalization)
     step, losses = optimizer(net.parameters(), lr=lr), []
     for _ in range(steps):
         step.zero_grad()
@@ -29,6 +29,23 @@ def test_each_seed_runs_as_it_would_alone(optimizer, lr):
     together = train(lambda: MLP(2, 8, 3, 3, "tanh", "xavier"), inputs, labels, 30, lr, range(3), optimizer)
     expected = [alone(seed, optimizer, inputs, labels, 30, lr) for seed in range(3)]
     np.testing.assert_allclose(together, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("normalization", ["batch", "layer", "rms"])
+def test_each_seed_runs_as_it_would_alone_under_normalization(normalization):
+    inputs, labels = spirals(60)
+    together = train(
+        lambda: MLP(2, 8, 3, 3, "tanh", "xavier", normalization),
+        inputs,
+        labels,
+        20,
+        0.1,
+        range(3),
+        torch.optim.SGD,
+    )
+    expected = [alone(seed, torch.optim.SGD, inputs, labels, 20, 0.1, normalization) for seed in range(3)]
+    np.testing.assert_allclose(together, expected, rtol=1e-9)
+    assert together[0, -1] < together[0, 0]
 
 
 def test_real_targets_are_fitted_by_squared_error():

@@ -5,6 +5,7 @@ length q of a layer is the mean square of h_l. The gradient of a layer is ∂los
 layer, χ, multiplies the *squared* norm, going backward. Everything is float64.
 """
 
+from gradlib.theory.attention import attention_similarity, overlaps, softmax_jacobian, softmax_moment
 from gradlib.theory.finite import (
     LogNormal,
     born_dead_probability,
@@ -44,3 +45,4 @@ from gradlib.theory.spectra import (
     lyapunov_exponents,
     product_edge,
 )
+from gradlib.theory.stream import Stream, residual_stream

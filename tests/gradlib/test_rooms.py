@@ -8,7 +8,7 @@ import pytest
 import gradlib
 
 PACKAGE = Path(gradlib.__file__).parent
-BUILD = {"activations", "data", "initialize", "nets", "residual"}
+BUILD = {"activations", "data", "initialize", "nets", "residual", "transformer"}
 MEASURE = {"flow", "jacobian", "lattice", "training"}
 SHOW = {"explore", "markup", "plot", "prose", "setup"}
 PREDICT = {"theory"}

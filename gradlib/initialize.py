@@ -105,3 +105,70 @@ def initialize(module: nn.Module, scheme: str = "he", **options: float | str) ->
             nn.init.zeros_(layer.bias)
         SCHEMES[scheme](layer, **options)
     return module
+
+
+GATES: dict[str, tuple[str, ...]] = {
+    "LSTM": ("input", "forget", "new", "output"),
+    "GRU": ("reset", "update", "new"),
+}
+"""The blocks of a recurrent layer's weights, in PyTorch's order; 'new' is the candidate, not a gate."""
+
+
+@torch.no_grad()
+def gate_bias(layer: nn.RNNBase, gate: str, bias: float | Tensor) -> None:
+    """Set the bias of a gate, in place and in every layer of a stack: `bias` in all, since PyTorch adds two.
+
+    gate: 'input', 'forget' or 'output' of an `nn.LSTM`; 'reset' or 'update' of an `nn.GRU`. bias: a number,
+    or one for each unit. b_ih takes it and b_hh becomes zero. A forget bias of 1 or 2 is the usual choice
+    (Gers, Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015). Raises ValueError for another
+    gate, or a layer without biases.
+    """
+    blocks = GATES.get(layer.mode, ())
+    gates = [block for block in blocks if block != "new"] if layer.bias else []
+    if gate not in gates:
+        raise ValueError(
+            f"gradlib.gate_bias: {layer} has no bias for gate {gate!r}; it has {', '.join(gates) or 'none'}"
+        )
+    for name, parameter in layer.named_parameters():
+        if name.startswith("bias"):
+            value = bias if name.startswith("bias_ih") else 0.0
+            parameter.chunk(len(blocks))[blocks.index(gate)].copy_(torch.as_tensor(value))
+
+
+def chrono(layer: nn.RNNBase, longest: int) -> None:
+    """Gate biases that spread memory over all lags up to `longest` (Tallec & Ollivier 2018).
+
+    b_f = ln u, b_i = −ln u for an LSTM and b_z = ln u for PyTorch's GRU, with u ~ U[1, longest − 1] for
+    each unit. Raises ValueError for longest ≤ 2, and as `gate_bias` does.
+    """
+    if longest <= 2:
+        raise ValueError(f"gradlib.chrono: longest={longest}; expected a number of steps above 2")
+    bias = torch.empty(layer.hidden_size).uniform_(1, longest - 1).log()
+    if layer.mode == "LSTM":
+        gate_bias(layer, "input", -bias)
+    gate_bias(layer, "update" if layer.mode == "GRU" else "forget", bias)
+
+
+RECURRENT: dict[str, Callable[[Tensor], Tensor]] = {
+    "gaussian": lambda block: nn.init.normal_(block, std=1 / sqrt(block.shape[0])),
+    "identity": nn.init.eye_,
+    "orthogonal": nn.init.orthogonal_,
+}
+
+
+@torch.no_grad()
+def recurrent_weights(layer: nn.RNNBase, scheme: str = "orthogonal", gain: float = 1.0) -> None:
+    """Draw the state-to-state matrix of every gate and every layer of a stack, in place.
+
+    scheme: 'orthogonal' (Saxe, McClelland & Ganguli 2014), 'identity' (Le, Jaitly & Hinton 2015, for ReLU)
+    or 'gaussian' with Var = gain² / width: gain is the spectral radius, for Gaussian weights in the limit
+    of large width. Raises ValueError for an unknown scheme.
+    """
+    if scheme not in RECURRENT:
+        raise ValueError(
+            f"gradlib.recurrent_weights: scheme {scheme!r} is unknown; choose from {', '.join(RECURRENT)}"
+        )
+    for name, weight in layer.named_parameters():
+        if name.startswith("weight_hh"):
+            for block in weight.chunk(weight.shape[0] // layer.hidden_size):
+                RECURRENT[scheme](block).mul_(gain)

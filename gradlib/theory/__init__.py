@@ -38,6 +38,12 @@ from gradlib.theory.normalization import (
     normalization_jacobian,
     squared_norm_growth,
 )
+from gradlib.theory.recurrent import (
+    chrono_retention,
+    gate_product,
+    power_bounds,
+    spectral_radius,
+)
 from gradlib.theory.spectra import (
     gaussian_density,
     gaussian_edges,

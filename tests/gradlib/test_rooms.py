@@ -8,8 +8,8 @@ import pytest
 import gradlib
 
 PACKAGE = Path(gradlib.__file__).parent
-BUILD = {"activations", "data", "initialize", "nets", "residual", "transformer"}
-MEASURE = {"flow", "jacobian", "lattice", "training"}
+BUILD = {"activations", "data", "initialize", "nets", "recurrent", "residual", "transformer"}
+MEASURE = {"flow", "jacobian", "lattice", "through_time", "training"}
 SHOW = {"explore", "markup", "plot", "prose", "setup"}
 PREDICT = {"theory"}
 

@@ -44,6 +44,13 @@ from gradlib.theory.recurrent import (
     power_bounds,
     spectral_radius,
 )
+from gradlib.theory.residual import (
+    ResidualProfile,
+    coactivation,
+    gradient_correlation,
+    path_length_shares,
+    residual_profile,
+)
 from gradlib.theory.spectra import (
     gaussian_density,
     gaussian_edges,

@@ -9,7 +9,7 @@ import gradlib
 
 PACKAGE = Path(gradlib.__file__).parent
 BUILD = {"activations", "data", "initialize", "nets", "recurrent", "residual", "transformer"}
-MEASURE = {"flow", "jacobian", "lattice", "through_time", "training"}
+MEASURE = {"flow", "jacobian", "lattice", "paths", "through_time", "training"}
 SHOW = {"explore", "markup", "plot", "prose", "setup"}
 PREDICT = {"theory"}
 

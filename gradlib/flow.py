@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradlib import plot
 from gradlib.activations import slope
-from gradlib.prose import number
+from gradlib.prose import as_markdown, number
 
 DIES_BELOW = 1e-4
 """Share of the last layer's squared gradient under which a layer counts as starved: a hundredth in norm."""
@@ -42,9 +42,9 @@ class Layer:
     scale: float
     """root mean square of the layer's output, before its activation"""
     saturated: float
-    """share of entries whose slope is under a tenth of the activation's largest; nan if none was seen"""
+    """share of entries whose slope is under a tenth of the activation's largest; nan if none was seen or it got inf or nan"""
     silent: float
-    """share of units with slope zero for the whole batch; nan if no activation was seen"""
+    """share of units with slope zero for the whole batch; nan as above"""
     squared_gradient: float
     """squared norm of ∂loss/∂output, over batch and units"""
     squared_weight_gradient: float
@@ -137,8 +137,7 @@ class Flow:
 
     def _repr_markdown_(self) -> str:
         heads, *rows = self._rows()
-        lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{self.verdict}"
+        return f"{as_markdown(heads, rows)}\n\n{self.verdict}"
 
 
 class _Call:
@@ -149,9 +148,14 @@ class _Call:
         self.unit_dimension = 1 - weight.ndim if isinstance(layer, _ConvNd) else -1
         self.activation: tuple[Callable[[Tensor], Tensor], Tensor] | None = None
 
+    @cached_property
+    def has_slopes(self) -> bool:
+        """Whether an activation followed, and its inputs are numbers that have a slope."""
+        return self.activation is not None and bool(self.activation[1].isfinite().all())
+
     @property
     def saturated(self) -> float:
-        if self.activation is None:
+        if self.activation is None or not self.has_slopes:
             return nan
         function, inputs = self.activation
         largest = slope(function, torch.linspace(-8, 8, 1601).to(inputs)).abs().max()
@@ -159,8 +163,8 @@ class _Call:
 
     @cached_property
     def active_units(self) -> Tensor | None:
-        """Whether a unit's slope differs from zero anywhere in the batch; None if no activation was seen."""
-        if self.activation is None:
+        """Whether a unit's slope differs from zero anywhere in the batch; None where nothing has a slope."""
+        if self.activation is None or not self.has_slopes:
             return None
         active = torch.atleast_2d(slope(*self.activation) != 0)
         flattened = active.ndim < self.output.ndim  # after a convolution: then every entry is a unit
@@ -327,12 +331,14 @@ def dead_units(model: nn.Module, batches: Iterable[Any]) -> NDArray[np.float64]:
 
     batches: inputs of the model, one batch after another. A unit silent for one batch may speak in
     the next; call it dead only over a window. Returns one number for each layer that an activation
-    follows. Raises ValueError for no batches, or when no activation is seen.
+    follows. Raises ValueError for no batches, when no activation is seen, and for inf or nan.
     """
     active: list[Tensor] = []
     for batch in batches:
         with undisturbed(model), recorded(model) as calls:
             model(batch)
+        if not all(call.has_slopes for call in calls if call.activation):
+            raise ValueError("gradlib.dead_units: a batch leads to inf or nan, which is neither on nor off")
         seen = [call.active_units for call in calls if call.active_units is not None]
         active = [old | new for old, new in zip(active, seen, strict=True)] if active else seen
     if not active:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from gradlib.prose import power_of_ten
+from gradlib.prose import power_of_ten, spoken
 
 # Chosen for the common forms of colour blindness; the built book maps each to a light and a dark value.
 COLOURS = {
@@ -150,7 +150,8 @@ def _band(panel: Axes, x: ArrayLike, runs: NDArray[np.float64], colour: str) -> 
 def svg(figure: Figure, alt: str) -> str:
     """`figure` as SVG text that is the same at every run, with `alt` as its accessible name.
 
-    Raises ValueError without alt text: every figure of the book has one.
+    Powers of ten in `alt` are put into words. Raises ValueError without alt text: every figure of the
+    book has one.
     """
     if not alt.strip():
         raise ValueError("gradlib.plot: alt is empty; describe what the figure shows, with its values")
@@ -160,7 +161,7 @@ def svg(figure: Figure, alt: str) -> str:
     document = stream.getvalue()
     opening = document.index("<svg")
     end = document.index(">", opening)
-    return f'{document[opening:end]} role="img"><title>{escape(alt)}</title>{document[end + 1 :].rstrip()}\n'
+    return f'{document[opening:end]} role="img"><title>{escape(spoken(alt))}</title>{document[end + 1 :].rstrip()}\n'
 
 
 def show(figure: Figure, alt: str, caption: str) -> None:
@@ -168,7 +169,7 @@ def show(figure: Figure, alt: str, caption: str) -> None:
 
     alt: what a reader who cannot see it needs, in words and numbers. caption: Markdown, what to look at.
     """
-    display({"image/svg+xml": svg(figure, alt), "text/plain": alt}, raw=True)
+    display({"image/svg+xml": svg(figure, alt), "text/plain": spoken(alt)}, raw=True)
     display({"text/markdown": caption, "text/plain": caption}, raw=True, metadata={"gradlib": "caption"})
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 
 from IPython.display import Markdown, display
+
+
+SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
 def number(value: float) -> str:
@@ -25,7 +29,17 @@ def number(value: float) -> str:
 
 def power_of_ten(exponent: int) -> str:
     """−6 → '10⁻⁶': plain text, which needs no math fonts."""
-    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", SUPERSCRIPTS))
+
+
+def spoken(text: str) -> str:
+    """Powers of ten in words, for what is read aloud: '1.2e-24' → '1.2 times ten to the minus 24'."""
+
+    def in_words(match: re.Match[str]) -> str:
+        exponent = int(match[2].translate(str.maketrans(SUPERSCRIPTS, "-0123456789")))
+        return f"{match[1]} times ten to the {exponent}".replace("-", "minus ")
+
+    return re.sub(rf"(\d)(?:e|\s×\s10)([+-]\d+|[{SUPERSCRIPTS}]+)", in_words, text)
 
 
 def say(sentence: str, *values: float, **named: float) -> None:
@@ -42,8 +56,13 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
 
     heads: one for each column. The first column names the row; the others are set to the right.
     """
+    display(Markdown(as_markdown(heads, rows)))
+
+
+def as_markdown(heads: Sequence[str], rows: Iterable[Sequence[str | float]]) -> str:
+    """The text of a `table`."""
     lines = [
         [cell if isinstance(cell, str) else number(cell) for cell in line]
         for line in [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
     ]
-    display(Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines)))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

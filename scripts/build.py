@@ -3,15 +3,23 @@
 import os
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 
+import nbformat
+from execution import ROOT, chapters, code_cells
 from jupyter_book.cli.main import main as jupyter_book
 
-ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 
 
+def refuse_notebooks_without_outputs() -> None:
+    """An editor may save a notebook without its outputs; its page would be full of holes."""
+    for path in chapters():
+        if any(cell.execution_count is None for cell in code_cells(nbformat.read(path, as_version=4))):
+            sys.exit(f"notebooks/{path.name} has cells that were not run; run `make refresh`")
+
+
 def main() -> None:
+    refuse_notebooks_without_outputs()
     print("Building the book", flush=True)
     options = ["-q", "-W", "--keep-going"]
     try:

@@ -8,6 +8,8 @@ from sphinx.application import Sphinx
 MENDED = {
     # A list holds list items; the role that docutils writes is deprecated in ARIA 1.3.
     'role="doc-biblioentry"': 'role="listitem"',
+    # A misconception, a note: told apart from the text around it.
+    '<div class="admonition': '<div role="note" class="admonition',
     # The words on the switch say more: show the code, hide the code.
     '<summary aria-label="Toggle hidden content">': "<summary>",
 }

@@ -118,7 +118,7 @@
       mark.removeAttribute("aria-label");
     }
     chart.setAttribute("role", "img");
-    chart.setAttribute("aria-label", payload.title);
+    chart.setAttribute("aria-label", "Chart"); // the figure around it carries the title
     return chart;
   }
 

@@ -1,6 +1,6 @@
 """`gradient_flow` on models of every kind: right numbers, and nothing left behind."""
 
-from math import inf, isnan, sqrt
+from math import inf, isnan, nan, sqrt
 
 import numpy as np
 import pytest
@@ -90,6 +90,14 @@ def test_gradient_that_is_not_finite_is_reported_by_layer():
     flow = gradient_flow(net, *batch(), objective=lambda output, _: output.sum())
     assert flow.rate == inf
     assert "not finite from blocks." in flow.verdict
+
+
+def test_nothing_is_said_of_units_that_got_no_number():
+    net, (x, y) = MLP(WIDTH, WIDTH, 2, 1), batch()
+    flow = gradient_flow(net, x * nan, y)
+    assert np.isnan(flow.column("silent")).all() and np.isnan(flow.column("saturated")).all()
+    with pytest.raises(ValueError, match="inf or nan"):
+        dead_units(net, [x, x * nan])
 
 
 @pytest.mark.parametrize("train", [True, False])

@@ -9,6 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from gradlib import assert_agrees, number, plot, say, setup, table
+from gradlib.prose import spoken
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +94,18 @@ def test_rounded_keeps_what_is_not_finite():
 )
 def test_numbers_are_written_for_people(value, written):
     assert number(value) == written
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("falls to 1.2e-24 at layer 1", "falls to 1.2 times ten to the minus 24 at layer 1"),
+        ("from 3\u00a0×\u00a010⁻¹² to 5e+03", "from 3 times ten to the minus 12 to 5 times ten to the 3"),
+        ("σ_w² = 2, x₁, 10 × 10 units", "σ_w² = 2, x₁, 10 × 10 units"),
+    ],
+)
+def test_powers_of_ten_are_put_into_words(written, said):
+    assert spoken(written) == said
 
 
 def test_say_writes_its_numbers_into_the_sentence():

@@ -23,6 +23,12 @@ def test_two_examples_follow_sheppards_formula():
     np.testing.assert_allclose(theory.silent_probability(c, 2), expected, rtol=1e-8)
 
 
+def test_a_very_large_batch_still_silences_a_few():
+    # Powers of a Φ that was rounded to one would all be the same.
+    shares = theory.silent_probability(0.99, np.array([10**12, 10**16, 10**18]))
+    assert (np.diff(shares) < 0).all() and shares[-1] > 0
+
+
 def test_arguments_broadcast():
     shares = theory.silent_probability(np.array([[0.2], [0.8]]), np.array([1, 4, 16]))
     assert shares.shape == (2, 3)

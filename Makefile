@@ -13,7 +13,7 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test test-portable refresh bench repository clean
+.PHONY: help book serve test test-portable homework refresh bench repository clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -28,9 +28,14 @@ serve:
 	@$(PYTHON) scripts/install.py book
 	@$(BIN)/python scripts/serve.py
 
-## make test              check everything: code, outputs, pages in a real browser
+## make homework          make the assignments for students, and the packs for teachers
+homework:
+	@$(PYTHON) scripts/install.py homework
+	@$(BIN)/homework release
+
+## make test              check everything: code, outputs, homework, pages in a real browser
 test:
-	@$(PYTHON) scripts/install.py book test
+	@$(PYTHON) scripts/install.py book homework test
 	@$(BIN)/python scripts/test.py
 
 ## make test-portable     check that outputs are the same on other processors and thread counts
@@ -45,7 +50,7 @@ refresh:
 
 ## make bench             run the benchmarks
 bench:
-	@$(PYTHON) scripts/install.py book test
+	@$(PYTHON) scripts/install.py book homework test
 	@for script in benchmarks/*.py; do echo "$$script"; PYTHONPATH=scripts $(BIN)/python $$script || exit 1; done
 
 ## make repository URL=…  name the repository that the book is published from; an empty URL unnames it

@@ -1,0 +1,174 @@
+"""Make assignments and grade them: `homework release`, `homework grade`, `homework try`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+HOMEWORK = Path(__file__).resolve().parent.parent
+MADE = Path("_build/homework")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="homework", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    release = commands.add_parser("release", help="make the student version and the teacher's pack")
+    release.add_argument("assignments", nargs="*", help="a name such as 03-relu, or a notebook; all, if none")
+    release.add_argument("--to", type=Path, default=MADE, metavar="FOLDER")
+    release.set_defaults(run=run_release)
+
+    grade = commands.add_parser("grade", help="grade a folder that Canvas, Moodle or nbgrader exported")
+    grade.add_argument("assignment", help="a name such as 03-relu, or the instructor's notebook")
+    grade.add_argument("submissions", type=Path, help="the folder, unpacked")
+    grade.add_argument("--to", type=Path, metavar="FOLDER", help="default: graded/NAME")
+    grade.add_argument(
+        "--gradebook", type=Path, action="append", default=[], metavar="CSV",
+        help="exported by Canvas (gradebook) or Moodle (grading worksheet), to be filled in",
+    )  # fmt: skip
+    grade.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="default: all cores")
+    grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster to grade on")
+    grade.add_argument(
+        "--backend",
+        choices=("bubblewrap", "podman", "docker"),
+        default="bubblewrap",
+        help="the sandbox",
+    )
+    grade.set_defaults(run=run_grade)
+
+    check = commands.add_parser("try", help="for students: run the public checks of a notebook, here")
+    check.add_argument("notebook", type=Path)
+    check.set_defaults(run=run_try)
+
+    options = parser.parse_args(arguments)
+    options.run(options)
+
+
+def find(assignment: str) -> Path:
+    path = Path(assignment)
+    path = path if path.suffix == ".ipynb" else HOMEWORK / assignment / f"{assignment}.ipynb"
+    if not path.is_file():
+        there = ", ".join(sorted(folder.parent.name for folder in HOMEWORK.glob("*/*.ipynb")))
+        sys.exit(f"homework: there is no assignment {assignment}; there are {there}")
+    return path
+
+
+def run_release(options: argparse.Namespace) -> None:
+    from gradlib_homework import release
+    from gradlib_homework.sandbox import NoSandbox
+
+    names = options.assignments or sorted(path.stem for path in HOMEWORK.glob("*/*.ipynb"))
+    for name in tqdm(names, unit="assignment"):
+        path = find(name)
+        try:
+            release.write(path, options.to / path.stem)
+        except NoSandbox as error:
+            sys.exit(f"homework: {error}")
+    print(f"For students: {options.to}/NAME/student. For you alone: {options.to}/NAME/teacher.")
+
+
+def run_try(options: argparse.Namespace) -> None:
+    from gradlib_homework.trial import try_out
+
+    sys.exit(not try_out(options.notebook))
+
+
+def run_grade(options: argparse.Namespace) -> None:
+    from gradlib_homework import assignment, batch, collection, gradebook, report
+    from gradlib_homework.process import Process
+    from gradlib_homework.sandbox import BACKENDS, Limits, NoSandbox
+
+    path = find(options.assignment)
+    content, name, limits = path.read_bytes(), path.stem, Limits()
+    if not options.submissions.is_dir():
+        sys.exit(f"homework: {options.submissions} is no folder; unpack what the course system exported")
+    asked = assignment.read_assignment(content)
+    submissions = collection.collect(options.submissions, name)
+    target = options.to or Path("graded", name)
+    (target / "feedback").mkdir(parents=True, exist_ok=True)
+    record = batch.Record(target / "results.jsonl")
+    given = [submission.content for submission in submissions if not submission.refused]
+    known = {batch.name(content, one, limits) for one in given}
+    new = len(known - set(record.results))
+    try:
+        if new and not options.scheduler:
+            Process(BACKENDS[options.backend], limits).end()  # or say at once that there is no sandbox
+        run = partial(
+            batch.grade_all,
+            content,
+            given,
+            record=record,
+            workers=options.workers,
+            backend=options.backend,
+        )
+        began = time.monotonic()
+        for _ in tqdm(graded(options, run) if new else (), total=new, unit="notebook"):
+            pass
+    except NoSandbox as error:
+        sys.exit(f"homework: {error}")
+    except KeyboardInterrupt:
+        print(f"\nStopped. {len(known & set(record.results))} of {len(known)} are graded; "
+              "the same command goes on from there.", flush=True)  # fmt: skip
+        os._exit(130)  # without waiting for what is being graded; its sandboxes end with their parents
+    seconds = time.monotonic() - began
+
+    by_hand = report.read_by_hand(target / "by-hand.csv")
+    entries = [
+        report.Entry(
+            one,
+            None if one.refused else record.results.get(batch.name(content, one.content, limits)),
+            by_hand.get((one.student, one.id), {}),
+        )
+        for one in submissions
+    ]
+    for entry in entries:
+        page = report.feedback_page(entry, asked, name)
+        (target / "feedback" / entry.file).write_text(page, encoding="utf-8")
+    report.write_grades(entries, asked, target / "grades.csv")
+    report.write_by_hand(entries, asked, target / "by-hand.csv")
+    (target / "summary.html").write_text(report.summary_page(entries, asked, name), encoding="utf-8")
+    for exported in options.gradebook:
+        try:
+            system, unknown = gradebook.fill(
+                exported, report.marks(entries, asked), name, target / "grades.tmp"
+            )
+        except gradebook.UnknownGradebook as error:
+            sys.exit(f"homework: {error}")
+        filled = (target / "grades.tmp").replace(target / f"grades-{system.lower()}.csv")
+        print(f"For {system}: {filled}" + (f"; not in {exported}: {', '.join(unknown)}" if unknown else ""))
+    refused = [entry for entry in entries if entry.refused]
+    print(f"{len(entries) - len(refused)} graded ({new} new, {seconds:.0f} s), {len(refused)} not graded.")
+    for entry in refused:
+        print(f"  not graded: {entry.submission.student}: {entry.refused}")
+    print(f"Grades, feedback, summary and answers to grade by hand: {target}")
+
+
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    from distributed import Client
+
+    with Client(address) as client:
+        yield client.get_executor(pure=False, retries=1)
+
+
+def graded(options: argparse.Namespace, run: partial[Iterator[str]]) -> Iterator[str]:
+    from gradlib_homework.batch import until_done
+
+    if options.scheduler:
+        with cluster(options.scheduler) as executor:
+            yield from run(executor=executor)
+    else:
+        yield from until_done(lambda executor: run(executor=executor), options.workers)
+
+
+if __name__ == "__main__":
+    main()

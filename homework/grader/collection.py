@@ -1,0 +1,93 @@
+"""Find whose file is where, in a folder as Canvas, Moodle or nbgrader export it.
+
+Canvas    lastfirst_[LATE_]USER_SUBMISSION_name.ipynb        (name-1.ipynb when handed in again)
+Moodle    Full Name_PARTICIPANT_assignsubmission_file_/any.ipynb
+nbgrader  student/assignment/assignment.ipynb
+plain     student.ipynb, or student/any.ipynb
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradlib_homework.assignment import MOST_BYTES
+
+CANVAS = re.compile(r"(?P<name>.+?)_(?:LATE_)?(?P<id>\d+)_(?P<attempt>\d+)_(?P<file>.+)\.ipynb", re.I)
+MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file_?")
+AGAIN = re.compile(r"-(\d+)$")
+
+
+@dataclass(frozen=True)
+class Submission:
+    student: str
+    """what names the student in this folder, and in all that is made from it"""
+    id: str = ""
+    """the number that Canvas or Moodle knows the student by"""
+    content: bytes = b""
+    refused: str = ""
+    """why there is nothing to grade"""
+
+
+def collect(folder: Path, assignment: str) -> list[Submission]:
+    """Every student's submission, by name; one that cannot be read is there with its reason."""
+    found: dict[tuple[str, str], list[Path]] = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith((".", "__MACOSX")):
+            continue
+        if moodle := MOODLE.fullmatch(entry.name):
+            found.setdefault((moodle["name"], moodle["id"]), []).extend(notebooks(entry))
+        elif canvas := CANVAS.fullmatch(entry.name):
+            found.setdefault((canvas["name"], canvas["id"]), []).append(entry)
+        elif entry.is_dir() and not entry.is_symlink():
+            inner = entry / assignment
+            place = inner if inner.is_dir() and not inner.is_symlink() else entry
+            found.setdefault((entry.name, ""), []).extend(notebooks(place))
+        elif entry.suffix == ".ipynb":
+            found.setdefault((entry.stem, ""), []).append(entry)
+    submissions = [one(name, id, paths, assignment) for (name, id), paths in found.items()]
+    return sorted(submissions, key=lambda submission: (submission.student, submission.id))
+
+
+def notebooks(folder: Path) -> Iterator[Path]:
+    for path, folders, names in os.walk(folder):  # follows no links
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        yield from (Path(path, name) for name in sorted(names) if name.endswith(".ipynb") and name[0] != ".")
+
+
+def one(name: str, id: str, paths: list[Path], assignment: str) -> Submission:
+    chosen = choose(paths, assignment)
+    if chosen is None:
+        reason = f"{len(paths)} notebooks, and none is named {assignment}.ipynb" if paths else "no notebook"
+        return Submission(name, id, refused=f"there is {reason}")
+    try:
+        return Submission(name, id, read(chosen))
+    except OSError:
+        return Submission(name, id, refused="the file cannot be read, or is a link")
+
+
+def choose(paths: list[Path], assignment: str) -> Path | None:
+    """The one notebook; of several the one that is named as the assignment, handed in last."""
+
+    def attempt(path: Path) -> tuple[int, int]:
+        canvas = CANVAS.fullmatch(path.name)
+        again = AGAIN.search(path.stem)
+        return int(canvas["attempt"]) if canvas else 0, int(again[1]) if again else 0
+
+    if len(paths) > 1:
+        stem = re.compile(rf"(?:.*_)?{re.escape(assignment)}(?:-\d+)?", re.I)
+        paths = [path for path in paths if stem.fullmatch(path.stem)]
+    return max(paths, key=attempt, default=None)
+
+
+def read(path: Path) -> bytes:
+    """The content of a plain file, up to one byte too many. Raises OSError for anything else."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(f"{path} is no plain file")
+        return file.read(MOST_BYTES + 1)

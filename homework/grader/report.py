@@ -1,0 +1,184 @@
+"""What people read: feedback for each student, grades.csv, and a summary for the teacher."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradlib_homework.assignment import Assignment, Cell
+from gradlib_homework.collection import Submission
+from gradlib_homework.gradebook import Mark, number, write
+from gradlib_homework.pages import templates
+from gradlib_homework.process import REASONS
+
+ODD_WORDS = re.compile(
+    r"\b(socket|urllib|requests|subprocess|os\.(?:system|fork|kill|_exit|environ|exec\w*)|ctypes|gc\.get_\w+|"
+    r"sys\._getframe|inspect\.stack|__eq__|__torch_function__|ast_transformers|/proc/|gradebook|nbgrader)"
+)
+
+
+@dataclass
+class Entry:
+    """A student, with what came of the submission, and points that the teacher gave by hand."""
+
+    submission: Submission
+    result: dict[str, Any] | None
+    by_hand: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """id of a written answer: points and comment"""
+
+    @property
+    def refused(self) -> str:
+        """Why there is no mark, or nothing."""
+        if self.result is None:
+            return self.submission.refused or "the grader failed; run it again"
+        return str(self.result.get("refused", ""))
+
+    @property
+    def points(self) -> dict[str, float]:
+        """By id of the graded cell; what waits for the teacher is not in it."""
+        if self.refused or self.result is None:
+            return {}
+        found = {test["id"]: test["points"] for test in self.result["tests"]}
+        return found | {id: points for id, (points, _) in self.by_hand.items()}
+
+    @property
+    def total(self) -> float | None:
+        return None if self.refused else sum(self.points.values())
+
+    @property
+    def file(self) -> str:
+        """A name for this student's page that no system stumbles over, and that no other student has."""
+        plain = re.sub(r"[^\w.-]+", "-", self.submission.student).strip(".-") or "student"
+        return f"{plain}-{self.submission.id}.html" if self.submission.id else f"{plain}.html"
+
+    def suspicions(self) -> list[str]:
+        """Reasons to look at this submission; each may have an honest one."""
+        if self.result is None or self.refused:
+            return []
+        ends = Counter(self.result["ends"])
+        found = [f"{REASONS[end]} ({times}×)" for end, times in sorted(ends.items()) if end != "budget"]
+        words = (
+            sorted(set(ODD_WORDS.findall(self.submission.content.decode(errors="replace")))) if ends else []
+        )
+        return found + ([f"it mentions {', '.join(words)}"] if words else [])
+
+
+def questions(asked: Assignment) -> dict[str, list[Cell]]:
+    """The graded cells, by the heading they stand under."""
+    found: dict[str, list[Cell]] = {}
+    for cell in asked.graded:
+        found.setdefault(cell.question, []).append(cell)
+    return found
+
+
+def told(entry: Entry) -> dict[str, str | None]:
+    return {} if entry.refused else {test["id"]: test["told"] for test in entry.result["tests"]}
+
+
+def feedback_page(entry: Entry, asked: Assignment, name: str) -> str:
+    return (
+        templates()
+        .get_template("feedback.html")
+        .render(
+            name=name,
+            entry=entry,
+            questions=questions(asked),
+            told=told(entry),
+            possible=sum(cell.points for cell in asked.graded),
+            number=number,
+        )
+    )
+
+
+def summary_page(entries: list[Entry], asked: Assignment, name: str) -> str:
+    graded = [entry for entry in entries if not entry.refused]
+    rows = []
+    for question, cells in questions(asked).items():
+        marks = [sum(entry.points.get(cell.id, 0) for cell in cells) for entry in graded]
+        errors = Counter(
+            message for entry in graded for cell in cells if (message := told(entry).get(cell.id))
+        )
+        mean = sum(marks) / len(marks) if marks else 0
+        rows.append((question, mean, sum(cell.points for cell in cells), errors.most_common(5)))
+    same: dict[bytes, list[str]] = {}
+    for entry in graded:
+        same.setdefault(entry.submission.content, []).append(entry.submission.student)
+    return (
+        templates()
+        .get_template("summary.html")
+        .render(
+            name=name,
+            rows=rows,
+            graded=graded,
+            refused=[entry for entry in entries if entry.refused],
+            suspicious=[(entry, found) for entry in graded if (found := entry.suspicions())],
+            same=[students for students in same.values() if len(students) > 1],
+            number=number,
+        )
+    )
+
+
+def marks(entries: list[Entry], asked: Assignment) -> list[Mark]:
+    possible = sum(cell.points for cell in asked.graded)
+    return [
+        Mark(
+            entry.submission.student,
+            entry.submission.id,
+            entry.total,
+            "" if entry.total is None else f"{number(entry.total)} of {number(possible)} points",
+        )
+        for entry in entries
+    ]
+
+
+def write_grades(entries: list[Entry], asked: Assignment, path: Path) -> None:
+    """One row a student. No points, rather than none, for whoever was not graded; `status` says why."""
+    ids = [cell.id for cell in asked.graded]
+    rows = [["student", "id", *ids, "points", "possible", "status"]]
+    for entry in entries:
+        points = [number(entry.points[id]) if id in entry.points else "" for id in ids]
+        total = "" if entry.total is None else number(entry.total)
+        waiting = any(cell.kind == "written" and cell.id not in entry.by_hand for cell in asked.graded)
+        status = f"not graded: {entry.refused}" if entry.refused else "graded"
+        if waiting and not entry.refused:
+            status = "waits for points by hand"
+        possible = number(sum(cell.points for cell in asked.graded))
+        rows.append([entry.submission.student, entry.submission.id, *points, total, possible, status])
+    write(path, rows)
+
+
+HAND = ["student", "id", "question", "possible", "points", "comment", "answer"]
+
+
+def read_by_hand(path: Path) -> dict[tuple[str, str], dict[str, tuple[float, str]]]:
+    """Points that the teacher wrote into `by-hand.csv`, by student and id."""
+    found: dict[tuple[str, str], dict[str, tuple[float, str]]] = {}
+    if not path.exists():
+        return found
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["points"].strip():
+                mark = float(row["points"].replace(",", ".")), row["comment"]
+                found.setdefault((row["student"].removeprefix("'"), row["id"]), {})[row["question"]] = mark
+    return found
+
+
+def write_by_hand(entries: list[Entry], asked: Assignment, path: Path) -> None:
+    """The written answers, with room for points; what the teacher has filled in stays."""
+    rows = [HAND]
+    for entry in entries:
+        if entry.refused or entry.result is None:
+            continue
+        for cell in asked.graded:
+            if cell.kind == "written":
+                points, comment = entry.by_hand.get(cell.id, ("", ""))
+                given = number(points) if isinstance(points, float) else ""
+                answer = entry.result["written"].get(cell.id, "")
+                student = entry.submission.student, entry.submission.id
+                rows.append([*student, cell.id, number(cell.points), given, comment, answer])
+    if len(rows) > 1:
+        write(path, rows)

@@ -42,7 +42,7 @@ class Layer:
     scale: float
     """root mean square of the layer's output, before its activation"""
     saturated: float
-    """share of entries whose slope is under a tenth of the activation's largest; nan if none was seen or it got inf or nan"""
+    """share of entries whose slope is under a tenth of the activation's largest; nan where nothing has one"""
     silent: float
     """share of units with slope zero for the whole batch; nan as above"""
     squared_gradient: float

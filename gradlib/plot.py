@@ -161,7 +161,8 @@ def svg(figure: Figure, alt: str) -> str:
     document = stream.getvalue()
     opening = document.index("<svg")
     end = document.index(">", opening)
-    return f'{document[opening:end]} role="img"><title>{escape(spoken(alt))}</title>{document[end + 1 :].rstrip()}\n'
+    name = escape(spoken(alt))
+    return f'{document[opening:end]} role="img"><title>{name}</title>{document[end + 1 :].rstrip()}\n'
 
 
 def show(figure: Figure, alt: str, caption: str) -> None:

@@ -8,7 +8,6 @@ from numbers import Integral
 
 from IPython.display import Markdown, display
 
-
 SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 

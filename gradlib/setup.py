@@ -22,7 +22,7 @@ def setup(seed: int = 0) -> None:
     choose otherwise.
     """
     torch.set_default_dtype(torch.float64)
-    torch.set_deterministic_debug_mode("error")  # the same switch as use_deterministic_algorithms, loaded faster
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, but loads no compiler
     torch.manual_seed(seed)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

@@ -54,7 +54,7 @@ def test_the_types_hold() -> None:
     succeeds(BIN / "mypy")
 
 
-def test_gradlib_can_be_read_in_an_afternoon() -> None:
+def test_gradlib_can_be_read_in_a_day() -> None:
     assert size.total() <= size.MOST, "`python scripts/size.py` shows which module has grown"
 
 

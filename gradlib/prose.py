@@ -36,9 +36,11 @@ def spoken(text: str) -> str:
 
     def in_words(match: re.Match[str]) -> str:
         exponent = int(match[2].translate(str.maketrans(SUPERSCRIPTS, "-0123456789")))
+        if -3 <= exponent <= 3:
+            return f"{float(match[1]) * 10.0**exponent:g}"
         return f"{match[1]} times ten to the {exponent}".replace("-", "minus ")
 
-    return re.sub(rf"(\d)(?:e|\s×\s10)([+-]\d+|[{SUPERSCRIPTS}]+)", in_words, text)
+    return re.sub(rf"(\d(?:\.\d+)?)(?:e|\s×\s10)([+-]\d+|[{SUPERSCRIPTS}]+)", in_words, text)
 
 
 def say(sentence: str, *values: float, **named: float) -> None:

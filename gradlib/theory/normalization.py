@@ -21,7 +21,7 @@ def normalization_jacobian(h: ArrayLike, centred: bool = True, eps: float = 0.0)
 
         J = (I − 11ᵀ/n − x̂x̂ᵀ/n) / √(σ² + ε),   without 11ᵀ/n unless centred
 
-    (Ioffe & Szegedy 2015, §3, as one matrix; Zhang & Sennrich 2019, §4.) h: shape (n,): a unit's value for
+    (Ioffe & Szegedy 2015, §3, as one matrix; Zhang & Sennrich 2019.) h: shape (n,): a unit's value for
     every example (batch normalization) or an example's for every unit (layer normalization, and RMSNorm with
     centred=False). At ε = 0 it sends x̂ (and 1, if centred) to zero and divides what is orthogonal by σ.
     Returns (n, n), symmetric. Raises ValueError unless h is a vector of finite numbers with σ² + ε > 0.
@@ -111,7 +111,7 @@ def _sphere_pair_mean(function: Function, batch: float, c: float) -> float:
 
 
 def squared_norm_growth(squared_norm: float, lr: float, squared_gradients: ArrayLike) -> Array:
-    """‖w_t‖² of scale-invariant weights under gradient descent without weight decay (Arora et al. 2019, §2).
+    """‖w_t‖² of scale-invariant weights under gradient descent without weight decay (Arora et al. 2019).
 
         ‖w_{t+1}‖² = ‖w_t‖² + η² ‖g_t‖²
 

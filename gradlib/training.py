@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call, replace_all_batch_norm_modules_, stack_module_state, vmap
+from torch.func import functional_call, stack_module_state, vmap
 
 from gradlib.flow import default_objective
 
@@ -26,16 +26,15 @@ def train(
 
     build: returns a fresh network; it is called once after seeding with each of `seeds`. The networks'
     weights are stacked and trained together: with an optimizer that treats every element alone (SGD,
-    Adam), each runs exactly as it would by itself. Batch normalization uses the batch's statistics and
-    keeps no running averages. targets: classes or real values, as in `gradient_flow`. Raises ValueError
-    for steps < 1 or lr ≤ 0.
+    Adam), each runs exactly as it would by itself, batch normalization included. targets: classes or
+    real values, as in `gradient_flow`. Raises ValueError for steps < 1 or lr ≤ 0.
     """
     if steps < 1 or lr <= 0:
         raise ValueError(f"gradlib.train: steps={steps}, lr={lr}; expected steps ≥ 1 and lr > 0")
     nets = []
     for seed in seeds:
         torch.manual_seed(seed)
-        nets.append(replace_all_batch_norm_modules_(build()))  # vmap cannot update running averages in place
+        nets.append(build())
     parameters, buffers = stack_module_state(nets)
     # One tensor of all parameters: an optimizer's step then costs the same at any depth.
     flat = torch.cat([stacked.detach().flatten(1) for stacked in parameters.values()], dim=1).requires_grad_()

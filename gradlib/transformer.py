@@ -123,10 +123,9 @@ class Transformer(nn.Module):
         self.readout = nn.Linear(width, outputs)
         self.pool = pool
         initialize(self, "xavier")
-        for module in self.modules():
-            if isinstance(module, Attention | FeedForward):
-                for layer in list(module.children())[-2:]:  # W_V and W_O; W_1 and W_2
-                    initialize(layer, "xavier", gain=gain)
+        for name, weight in self.named_parameters():
+            if name.endswith(("value.weight", "output.weight", "expand.weight", "contract.weight")):
+                weight.data *= gain
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, tokens, inputs). Returns (batch, tokens, outputs), or (batch, outputs) if pooled."""

@@ -1,8 +1,8 @@
 """Recurrent layers, written out step by step so that every gate can be seen.
 
 `RNN`, `LSTM` and `GRU` are PyTorch's own modules, with their parameters, arguments and results; only the
-computation is spelled out. It is slower than PyTorch's, and works under `torch.func.vmap`, which that
-does not.
+computation is spelled out. It is a little slower than PyTorch's, and works under `torch.func.vmap`, which
+that does not.
 """
 
 from __future__ import annotations

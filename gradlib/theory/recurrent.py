@@ -63,8 +63,8 @@ def spectral_radius(weight_variance: Numbers) -> Array:
     """ρ = σ_w, the largest absolute eigenvalue of a wide matrix of independent entries (Geman 1986).
 
     Half its spectral norm, 2σ_w (`gaussian_edges`). A few hundred units lie a few percent above.
-    weight_variance: σ_w² = n Var(W), > 0; 1/3 for PyTorch's
-    recurrent layers. Raises ValueError outside the domain.
+    weight_variance: σ_w² = n Var(W), > 0; 1/3 for PyTorch's recurrent layers. Raises ValueError outside
+    the domain.
     """
     positive("spectral_radius", weight_variance=weight_variance)
     return np.sqrt(weight_variance)

@@ -29,6 +29,35 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    tell_costs(terminalreporter)
+    tell_attacks(terminalreporter)
+
+
+def tell_attacks(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the hostile submissions to the homework grader came to, and what a batch cost."""
+    attacks: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    costs = []
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        told = dict(report.user_properties)
+        if "batch" in told:
+            costs.append(told["batch"])
+        if "hostile" in told:
+            family, unfair, harmed = told["hostile"]
+            attacks[family].append((unfair, harmed))
+    if attacks or costs:
+        terminalreporter.section("homework")
+    for cost in costs:
+        terminalreporter.line(cost)
+    if attacks:
+        attacks["all of them"] = [outcome for family in attacks.values() for outcome in family]
+    for family, outcomes in attacks.items():
+        unfair, harmed = map(sum, zip(*outcomes, strict=True))
+        terminalreporter.line(
+            f"{family:<20} {len(outcomes):4} hostile submissions, {unfair} wrongly graded, {harmed} harmed"
+        )
+
+
+def tell_costs(terminalreporter: pytest.TerminalReporter) -> None:
     seconds: dict[str, float] = defaultdict(float)
     peak: dict[str, int] = {}
     reports = [report for found in terminalreporter.stats.values() for report in found]

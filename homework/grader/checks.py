@@ -16,12 +16,12 @@ def close(what, actual, expected, within=1e-9, mistakes=None):
     """
     expected = torch.as_tensor(expected)
     shape, bound = tuple(expected.shape), within * max(1e-300, expected.abs().max().item())
-    wanted = f"\nexpected {expected.tolist()}" if expected.numel() <= 12 else ""
+    wanted = f"\nexpected {expected}" if expected.numel() <= 12 else ""
     try:
         actual = torch.as_tensor(actual).detach().to(expected.dtype)
     except Exception:
         raise Wrong(f"{what}: numbers of shape {shape} are expected.", wanted) from None
-    found = actual.tolist() if actual.numel() <= 12 else f"of shape {tuple(actual.shape)}"
+    found = actual if actual.numel() <= 12 else f"of shape {tuple(actual.shape)}"
     yours = f"\nyours    {found}"
     if actual.shape != expected.shape:
         raise Wrong(f"{what}: the shape {shape} is expected.", wanted, yours)

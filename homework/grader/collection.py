@@ -17,8 +17,9 @@ from pathlib import Path
 
 from gradlib_homework.assignment import MOST_BYTES
 
-CANVAS = re.compile(r"(?P<name>.+?)_(?:LATE_)?(?P<id>\d+)_(?P<attempt>\d+)_(?P<file>.+)\.ipynb", re.I)
+CANVAS = re.compile(r"(?P<name>.+?)_(?:LATE_)?(?P<id>\d+)_(?P<attempt>\d+)_.+", re.I)
 MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file_?")
+CLUTTER = (".DS_Store", "._", ".ipynb_checkpoints", "__MACOSX")
 AGAIN = re.compile(r"-(\d+)$")
 
 
@@ -37,12 +38,12 @@ def collect(folder: Path, assignment: str) -> list[Submission]:
     """Every student's submission, by name; one that cannot be read is there with its reason."""
     found: dict[tuple[str, str], list[Path]] = {}
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith((".", "__MACOSX")):
+        if entry.name.startswith(CLUTTER):
             continue
         if moodle := MOODLE.fullmatch(entry.name):
             found.setdefault((moodle["name"], moodle["id"]), []).extend(notebooks(entry))
         elif canvas := CANVAS.fullmatch(entry.name):
-            found.setdefault((canvas["name"], canvas["id"]), []).append(entry)
+            found.setdefault((canvas["name"], canvas["id"]), []).extend(notebooks(entry))
         elif entry.is_dir() and not entry.is_symlink():
             inner = entry / assignment
             place = inner if inner.is_dir() and not inner.is_symlink() else entry
@@ -53,10 +54,14 @@ def collect(folder: Path, assignment: str) -> list[Submission]:
     return sorted(submissions, key=lambda submission: (submission.student, submission.id))
 
 
-def notebooks(folder: Path) -> Iterator[Path]:
-    for path, folders, names in os.walk(folder):  # follows no links
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        yield from (Path(path, name) for name in sorted(names) if name.endswith(".ipynb") and name[0] != ".")
+def notebooks(entry: Path) -> Iterator[Path]:
+    """A file that is a notebook by its name, or all such files in a folder, without following links."""
+    if entry.suffix == ".ipynb" and not entry.is_dir():
+        yield entry
+    for path, folders, names in os.walk(entry):
+        folders[:] = sorted(name for name in folders if not name.startswith(CLUTTER))
+        names = sorted(name for name in names if not name.startswith(CLUTTER))
+        yield from (Path(path, name) for name in names if name.endswith(".ipynb"))
 
 
 def one(name: str, id: str, paths: list[Path], assignment: str) -> Submission:

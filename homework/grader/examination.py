@@ -149,9 +149,11 @@ class Remote:
     __hash__ = object.__hash__
 
 
-def stand_in(value: Any) -> dict[str, int]:
+def stand_in(value: Any) -> dict[str, int | str]:
     if isinstance(value, Remote):
         return {"kept": value._number}
+    if (name := getattr(value, "__name__", "")) and getattr(torch, name, None) is value:
+        return {"kept": name}
     raise TypeError(f"a test can send data to a student's function, and no {type(value).__name__}")
 
 

@@ -17,7 +17,7 @@ from gradlib_homework.process import REASONS
 
 ODD_WORDS = re.compile(
     r"\b(socket|urllib|requests|subprocess|os\.(?:system|fork|kill|_exit|environ|exec\w*)|ctypes|gc\.get_\w+|"
-    r"sys\._getframe|inspect\.stack|__eq__|__torch_function__|ast_transformers|/proc/|gradebook|nbgrader)"
+    r"sys\._getframe|inspect\.stack|__eq__|__torch_function__|ast_transformers|/proc/|gradebook)"
 )
 
 

@@ -1,7 +1,7 @@
 """What may cross between the grader and a student's process: plain data, as JSON.
 
-Numbers, text, lists, tuples, sets, dicts, tensors and arrays cross as what they are. Names of PyTorch
-(`torch.float64`, `torch.relu`) cross as names. Anything else stays where it is, and a number stands for it.
+Numbers, text, lists, tuples, sets, dicts, tensors, arrays and dtypes cross as what they are. Anything else
+stays where it is, and a number stands for it. A test may also send one of PyTorch's functions, by its name.
 Nothing is ever unpickled, and what arrives is built anew from plain types, whatever class it came from.
 """
 
@@ -12,20 +12,16 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:  # importing it takes seconds, and not every assignment needs it
+    import torch
 
 MOST_BYTES = 4 << 20
 MOST_PARTS = 200_000
 DEEPEST = 30
-DTYPES = {
-    name: getattr(torch, name)
-    for name in (
-        *("float64", "float32", "float16", "bfloat16", "complex64", "complex128", "bool"),
-        *("uint8", "int8", "int16", "int32", "int64"),
-    )
-}
+DTYPES = {"float64", "float32", "float16", "bfloat16", "complex64", "complex128", "bool"}
+DTYPES |= {"uint8", "int8", "int16", "int32", "int64"}
 SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 
 
@@ -44,23 +40,22 @@ def encode(value: Any, keep: Callable[[Any], Any]) -> Any:
         return {"dict": [[encode(key, keep), encode(item, keep)] for key, item in value.items()]}
     if isinstance(value, complex):
         return {"complex": [value.real, value.imag]}
-    if isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_quantized:
-        return {"tensor": _packed(value)}
+    if (torch := sys.modules.get("torch")) and isinstance(value, torch.Tensor):
+        return {"tensor": _packed(value.to_dense() if value.layout != torch.strided else value)}
+    if torch and isinstance(value, torch.dtype):
+        return {"dtype": str(value).removeprefix("torch.")}
     if (numpy := sys.modules.get("numpy")) and isinstance(value, numpy.ndarray | numpy.generic):
         if value.ndim == 0:
             return encode(value.item(), keep)
+        import torch
+
         return {"array": _packed(torch.from_numpy(numpy.ascontiguousarray(value)))}
-    name = str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else _name(value)
-    if name and getattr(torch, name, None) is value:
-        return {"torch": name}
     return keep(value)
 
 
-def _name(value: Any) -> str:
-    return getattr(value, "__name__", "") if callable(value) and not isinstance(value, type) else ""
-
-
 def _packed(tensor: torch.Tensor) -> list[Any]:
+    import torch
+
     tensor = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
     raw = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
     return [
@@ -105,8 +100,8 @@ def decode(message: Any, kept: Callable[[Any], Any], depth: int = 0) -> Any:
             return _unpacked(*content)
         if kind == "array":
             return _unpacked(*content).numpy()
-        if kind == "torch" and type(content) is str and not content.startswith("_"):
-            return getattr(torch, content)
+        if kind == "dtype":
+            return _dtype(content)
         if kind == "kept":
             return kept(content)
     except Unreadable:
@@ -122,11 +117,22 @@ def _list(content: Any) -> list[Any]:
     return content
 
 
+def _dtype(name: str) -> torch.dtype:
+    import torch
+
+    if name not in DTYPES:  # any other name is one of PyTorch's functions or modules
+        raise Unreadable("no dtype")
+    found: torch.dtype = getattr(torch, name)
+    return found
+
+
 def _unpacked(dtype: str, shape: list[int], text: str) -> torch.Tensor:
+    import torch
+
     raw = bytearray(base64.b64decode(text, validate=True))
     if len(shape) > 8 or any(type(size) is not int or not 0 <= size < 1 << 31 for size in shape):
         raise Unreadable("no shape")
-    kind = DTYPES[dtype]
+    kind = _dtype(dtype)
     if math.prod(shape) * kind.itemsize != len(raw):
         raise Unreadable("a tensor whose size is not that of its bytes")
     if not raw:

@@ -68,14 +68,18 @@ class Desk:
         )
 
     def decode(self, message: Any) -> Any:
-        return wire.decode(message, self.kept.__getitem__)
+        return wire.decode(message, self.kept_or_torch)
+
+    def kept_or_torch(self, token: int | str) -> Any:
+        return self.kept[token] if isinstance(token, int) else getattr(sys.modules["torch"], token)
 
 
 def seed(number: int) -> None:
     random.seed(number)
-    torch.manual_seed(number)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(number)
     if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(number % 2**32)
+        numpy.random.seed(number)
 
 
 def builtin_name(error: BaseException) -> str:
@@ -105,7 +109,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     limit(json.loads(sys.argv[1]))
-    import torch
     import wire
 
     main()

@@ -1,0 +1,96 @@
+"""What every assignment of the book promises, whatever its chapter."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+import gradlib_homework
+from gradlib_homework import release
+from gradlib_homework.assignment import STUB, kind_of, read_assignment
+from gradlib_homework.examination import grade
+
+HOMEWORK = Path(gradlib_homework.__file__).parents[1]
+ASSIGNMENTS = sorted(HOMEWORK.glob("*/*.ipynb"))
+
+assignment = pytest.mark.parametrize("path", ASSIGNMENTS, ids=lambda path: path.stem)
+
+
+def of_question(result: dict[str, Any], path: Path, answer: str) -> list[dict[str, Any]]:
+    """The tests under the heading that an answer stands under."""
+    cells = {cell.id: cell for cell in read_assignment(path.read_bytes()).cells}
+    return [test for test in result["tests"] if cells[test["id"]].question == cells[answer].question]
+
+
+@assignment
+def test_its_form(path: Path) -> None:
+    asked = read_assignment(path.read_bytes())
+    questions = {cell.question for cell in asked.graded}
+    assert 4 <= len(questions) <= 6
+    for question in questions:
+        assert "minutes" in question and "points" in question, question
+        points = sum(cell.points for cell in asked.graded if cell.question == question)
+        assert f"{points} points" in question, question
+    assert sum(cell.kind == "written" for cell in asked.cells) == 1, "one open question, graded by hand"
+    checks = (HOMEWORK / "grader" / "checks.py").read_text()
+    assert any(cell.source.strip() == checks.strip() for cell in asked.cells), "the cell of checks"
+    ids = [cell.id for cell in asked.cells]
+    assert len(ids) == len(set(ids))
+
+
+@assignment
+def test_the_student_version_holds_no_answer_and_no_hidden_test(path: Path) -> None:
+    content = path.read_bytes()
+    released = release.student_version(content, path.stem)
+    text = nbformat.writes(released)
+    meant = "\n".join(cell.shown for cell in read_assignment(content).cells if cell.kind != "answer")
+    for cell in nbformat.reads(content.decode(), as_version=4).cells:
+        for mark in ("SOLUTION", "HIDDEN TESTS"):
+            if f"### BEGIN {mark}" in cell.source:
+                inside = cell.source.split(f"### BEGIN {mark}")[1].split(f"### END {mark}")[0]
+                lines = [line.strip() for line in inside.splitlines() if len(line.strip()) > 25]
+                assert not [line for line in lines if line in text and line not in meant]
+    assert released.metadata["gradlib"] == {"assignment": path.stem, "version": release.version(content)}
+    assert all(cell.id for cell in released.cells)
+    answers = [cell for cell in released.cells if kind_of(cell) == "answer"]
+    assert answers and all(STUB in cell.source for cell in answers)
+    assert all(cell.metadata["editable"] is False for cell in released.cells if kind_of(cell) == "test")
+
+
+@assignment
+def test_the_reference_gets_all_points_and_the_student_version_none(path: Path) -> None:
+    content = path.read_bytes()
+    full = grade(content, content)
+    assert [test for test in full["tests"] if test["told"] or test["points"] != test["of"]] == []
+    assert full["ends"] == []
+    released = nbformat.writes(release.student_version(content, path.stem)).encode()
+    empty = grade(content, released)
+    assert sum(test["points"] for test in empty["tests"]) == 0
+    assert all("not answered yet" in test["told"] for test in empty["tests"])
+    assert empty["remarks"] == []
+
+
+@assignment
+def test_right_answers_pass_and_known_mistakes_are_named(path: Path) -> None:
+    """One submission holds one answer to each question, so that few runs try them all."""
+    content, known = path.read_bytes(), release.known_answers(path)
+    asked = read_assignment(content)
+    assert set(known) == {cell.id for cell in asked.cells if cell.kind == "answer"}
+    for answers in known.values():
+        assert sum("says" in answer for answer in answers) >= 3
+        assert sum("says" not in answer for answer in answers) >= 1
+    wrong = []
+    for row in zip_longest(*known.values()):
+        tried = {id: answer for id, answer in zip(known, row, strict=True) if answer}
+        sources = {id: answer["source"] for id, answer in tried.items()}
+        result = grade(content, release.answered(content, sources))
+        for id, answer in tried.items():
+            told = [test["told"] for test in of_question(result, path, id) if test["told"]]
+            passed = not told if "says" not in answer else any(answer["says"] in one for one in told)
+            if not passed:
+                wrong.append((id, answer["name"], told))
+    assert wrong == []

@@ -1,0 +1,251 @@
+"""A folder of submissions, on any executor: resumed, repeated, and never stopped by one of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+from small import HONEST, SMALL, notebook, submission
+
+from gradlib_homework import __main__ as command
+from gradlib_homework import batch
+from gradlib_homework.process import Process
+from gradlib_homework.sandbox import BACKENDS, Bubblewrap, Container, Limits, NoSandbox
+
+WRONG = "def scale(values, factor):\n    return values  # {}"
+ENDS = "import os\ndef scale(values, factor):\n    os._exit({})"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.ipynb"
+    path.write_bytes(SMALL)
+    return path
+
+
+def mixed(count: int) -> list[bytes]:
+    """Right, wrong, unanswered, hostile and broken submissions, no two the same."""
+    found = []
+    for n in range(count):
+        kind = n % 5
+        if kind == 4:
+            found.append(f"broken {n}".encode())
+        else:
+            source = (HONEST["scale"], WRONG.format(n), f"scale = {n}", ENDS.format(n))[kind]
+            found.append(notebook(submission({"scale": f"{source}\n# {n}"})))
+    return found
+
+
+class AtOnce(Executor):
+    """Runs a call as it is submitted; the smallest executor there can be."""
+
+    def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments, **options))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def points(result: dict[str, Any]) -> Any:
+    return result.get("refused") or sum(test["points"] for test in result["tests"])
+
+
+def run(submissions: list[bytes], executor: Executor, path: Path, workers: int = 2) -> list[Any]:
+    record = batch.Record(path)
+    for _ in batch.grade_all(SMALL, submissions, executor, record, workers=workers):
+        pass
+    return [points(record.results[batch.name(SMALL, one, Limits())]) for one in submissions]
+
+
+EXPECTED = [20, 10, 10, 10, "the file is not a Jupyter notebook"]
+
+
+def test_any_executor_gives_the_same_marks_and_a_second_run_does_nothing(tmp_path: Path) -> None:
+    submissions = mixed(5)
+    for name, executor in {"at-once": AtOnce(), "threads": ThreadPoolExecutor(2)}.items():
+        assert run(submissions, executor, tmp_path / name) == EXPECTED
+    before = (tmp_path / "threads").read_bytes()
+    assert run(submissions, executor, tmp_path / "threads") == EXPECTED
+    assert (tmp_path / "threads").read_bytes() == before
+
+
+def test_a_dask_cluster_gives_the_same_marks(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    for n, content in enumerate(mixed(10)):
+        (folder / f"student{n}.ipynb").write_bytes(content)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            assert len(client.scheduler_info()["workers"]) == 2
+        grade = ["grade", str(small), str(folder)]
+        command.main([*grade, "--to", str(tmp_path / "dask"), "--scheduler", cluster.scheduler_address])
+    command.main([*grade, "--to", str(tmp_path / "here")])
+    assert "8 graded (10 new" in capsys.readouterr().out
+    for name in ("grades.csv", "summary.html", "by-hand.csv", "feedback/student3.html"):
+        assert (tmp_path / "dask" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+
+
+def test_a_line_that_was_cut_off_is_graded_again(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    run(mixed(2), AtOnce(), path)
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + second[: len(second) // 2])
+    assert run(mixed(2), AtOnce(), path) == EXPECTED[:2]
+    assert len(path.read_bytes().splitlines()) == 2
+
+
+def test_an_error_of_the_grader_is_no_result(tmp_path: Path) -> None:
+    class Failing(AtOnce):
+        def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(ZeroDivisionError())
+            return future
+
+    record = batch.Record(tmp_path / "results.jsonl")
+    assert list(batch.grade_all(SMALL, mixed(2), Failing(), record, workers=2)) == []
+    assert record.results == {}
+    assert run(mixed(2), AtOnce(), tmp_path / "results.jsonl") == EXPECTED[:2]
+
+
+def test_a_dead_grading_process_does_not_stop_the_batch(tmp_path: Path) -> None:
+    record = batch.Record(tmp_path / "results.jsonl")
+    tried: list[int] = []
+
+    def dies_twice(executor: Executor) -> Iterator[str]:
+        tried.append(executor._max_workers)  # type: ignore[attr-defined]
+        if len(tried) < 3:
+            executor.submit(os._exit, 1).result()
+        yield from batch.grade_all(SMALL, mixed(1), AtOnce(), record, workers=1)
+
+    assert len(list(batch.until_done(dies_twice, workers=2))) == 1
+    assert tried == [2, 2, 1]
+    with pytest.raises(BrokenExecutor):
+        batch.local_executor(1).submit(os._exit, 1).result()
+
+
+def test_stopped_and_taken_up_again(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C, and then worse: SIGKILL. What was graded stays, and nothing is left running."""
+    folder, target = tmp_path / "submissions", tmp_path / "graded"
+    folder.mkdir()
+    for n, content in enumerate(mixed(40)):
+        (folder / f"student{n:02}.ipynb").write_bytes(content)
+    words = [sys.executable, "-m", "gradlib_homework", "grade", small, folder, "--to", target]
+    done = 0
+    for stop in (signal.SIGINT, signal.SIGKILL):
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            while done_so_far(target) < done + 3:
+                assert process.poll() is None, "it ended before it was stopped"
+                time.sleep(0.05)
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(stop)
+            said, _ = process.communicate(timeout=60)
+        if stop == signal.SIGINT:
+            assert "the same command goes on from there" in said and process.returncode == 130
+        _, alive = psutil.wait_procs(family, timeout=20)
+        assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+        assert done_so_far(target) > done
+        done = done_so_far(target)
+    command.main(list(map(str, words[3:])))
+    assert f"32 graded ({40 - done} new" in capsys.readouterr().out
+    files = [path for path in target.rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    command.main(list(map(str, words[3:])))
+    assert {path: path.read_bytes() for path in files} == before
+    assert len((target / "results.jsonl").read_bytes().splitlines()) == 40
+
+
+def done_so_far(target: Path) -> int:
+    path = target / "results.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_a_hundred_in_one_batch(
+    small: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    folder, target = tmp_path / "submissions", tmp_path / "graded"
+    folder.mkdir()
+    for n, content in enumerate(mixed(100)):
+        (folder / f"student{n:02}.ipynb").write_bytes(content)
+    began = time.monotonic()
+    command.main(["grade", str(small), str(folder), "--to", str(target), "--workers", "2"])
+    seconds = time.monotonic() - began
+    assert "80 graded" in capsys.readouterr().out
+    results = [json.loads(line) for line in (target / "results.jsonl").read_bytes().splitlines()]
+    assert sorted(map(str, map(points, results))) == sorted(map(str, EXPECTED * 20))
+    inside = max(result.get("peak", 0) for result in results)
+    outside = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    record_property(
+        "batch",
+        f"100 mixed submissions: {seconds / 100:.2f} s each with two workers; most memory of a sandbox "
+        f"{inside >> 20} MiB, of a process of the grader {outside >> 20} MiB",
+    )
+
+
+def test_without_a_sandbox_nothing_is_graded(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "one.ipynb").write_bytes(notebook(submission()))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"only in a sandbox.*there is no bwrap.*apt install bubblewrap"):
+        command.main(["grade", str(small), str(tmp_path / "in"), "--to", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match=r"podman does not work here: there is no such command"):
+        command.main(
+            ["grade", str(small), str(tmp_path / "in"), "--to", str(tmp_path / "out"), "--backend", "podman"]
+        )
+    assert not (tmp_path / "out" / "results.jsonl").exists()
+
+
+def test_a_sandbox_that_does_not_start_is_refused_with_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Bubblewrap.command
+
+    def broken(self: Bubblewrap, limits: Limits, filter_: int) -> list[str]:
+        return [*real(self, limits, filter_)[:1], "--ro-bind", "/no-such-folder", "/x", "true"]
+
+    monkeypatch.setattr(Bubblewrap, "command", broken)
+    with pytest.raises(NoSandbox, match="no-such-folder"):
+        Process(BACKENDS["bubblewrap"], Limits())
+
+
+def test_an_unknown_processor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "z80")
+    with pytest.raises(NoSandbox, match="no filter of system calls"):
+        Process(BACKENDS["bubblewrap"], Limits())
+
+
+def test_a_container_is_started_without_network_and_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not run with an engine here: an engine that only keeps its arguments, and runs the worker."""
+    engine = tmp_path / "podman"
+    inside = Path(batch.__file__).parent / "inside"
+    engine.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n'
+        f'for last; do :; done\nexec {sys.executable} -s {inside}/worker.py "$last"\n'
+    )
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with Process(Container("podman"), Limits()) as process:
+        assert process.ask({"run": "x = 1", "seed": 0}, 10) == {"id": 2, "value": None}
+    said = (tmp_path / "arguments").read_text()
+    for wall in ("--network none", "--read-only", "--cap-drop ALL", "no-new-privileges", "--pids-limit"):
+        assert wall in said

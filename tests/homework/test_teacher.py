@@ -1,0 +1,227 @@
+"""A teacher's way: from the folder that the course system exported to the file that it imports."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell
+from small import HONEST, SMALL, notebook, submission
+
+from gradlib_homework import __main__ as command
+from gradlib_homework import gradebook
+from gradlib_homework.collection import collect
+
+GOOD = notebook(submission())
+PARTLY = notebook(submission({"scale": "def scale(values, factor):\n    return [3, 6]"}))
+HOSTILE = notebook(submission({"extent": "import os\ndef extent(values):\n    os._exit(0)"}))
+
+CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,small (777),Other (5)
+    Points Possible,,,,,25,10
+"Weiß, Ada",101,s101,ada,A,,9
+"O'Neil, Bo",102,s102,bo,A,,8
+"Cruz, Cy",103,s103,cy,B,,7
+"Absent, Al",104,s104,al,B,,6
+"""
+MOODLE = """Identifier,Full name,Email address,Status,Grade,Maximum Grade,Grade can be changed,Last modified (submission),Last modified (grade),Feedback comments
+Participant 201,Ada Weiß,ada@x.org,Submitted for grading,,25.00,Yes,today,-,
+Participant 202,Bo O'Neil,bo@x.org,Submitted for grading,,25.00,Yes,today,-,
+Participant 203,Cy Cruz,cy@x.org,Submitted for grading,3,25.00,Yes,today,-,
+Participant 204,Al Absent,al@x.org,No submission,,25.00,Yes,-,-,
+"""  # noqa: E501
+
+
+def fill(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+LAYOUTS = {
+    "Canvas": {
+        "weissada_101_9001_small.ipynb": GOOD,
+        "oneilbo_LATE_102_9002_small.ipynb": b"{}",
+        "oneilbo_102_9007_small-1.ipynb": PARTLY,
+        "cruzcy_103_9003_my homework.ipynb": HOSTILE,
+        "extraeve_109_9005_small-2.ipynb": b"",
+        "wrongway_110_9006_essay.pdf": b"%PDF",
+    },
+    "Moodle": {
+        "Ada Weiß_201_assignsubmission_file_/small.ipynb": GOOD,
+        "Ada Weiß_201_assignsubmission_file_/scratch.ipynb": b"{}",
+        "Bo O'Neil_202_assignsubmission_file_/any name.ipynb": PARTLY,
+        "Cy Cruz_203_assignsubmission_file_/deep/er/small.ipynb": HOSTILE,
+        "Eve Extra_209_assignsubmission_file_/notes.txt": b"see mail",
+        "Flo Two_210_assignsubmission_file_/a.ipynb": GOOD,
+        "Flo Two_210_assignsubmission_file_/b.ipynb": GOOD,
+    },
+    "nbgrader": {
+        "ada/small/small.ipynb": GOOD,
+        "ada/small/.ipynb_checkpoints/small-checkpoint.ipynb": b"{}",
+        "ada/other/other.ipynb": b"{}",
+        "bo/small/small.ipynb": PARTLY,
+        "cy/small/small.ipynb": HOSTILE,
+        "eve/small/notes.txt": b"",
+    },
+    "plain": {"ada.ipynb": GOOD, "bo/any.ipynb": PARTLY, "cy.ipynb": HOSTILE, "eve.ipynb": b"no"},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_layout_is_read(layout: str, tmp_path: Path) -> None:
+    found = collect(fill(tmp_path, {**LAYOUTS[layout], ".DS_Store": b"", "__MACOSX/._x.ipynb": b""}), "small")
+    contents = [one.content for one in found]
+    assert contents.count(GOOD) == contents.count(PARTLY) == contents.count(HOSTILE) == 1
+    refused = {one.student: one.refused for one in found if one.refused}
+    match layout:
+        case "Canvas":
+            assert [one.id for one in found] == ["103", "109", "102", "101", "110"]
+            assert refused == {"wrongway": "there is no notebook"}
+        case "Moodle":
+            assert refused == {
+                "Eve Extra": "there is no notebook",
+                "Flo Two": "there is 2 notebooks, and none is named small.ipynb",
+            }
+        case "nbgrader":
+            assert refused == {"eve": "there is no notebook"}
+
+
+def test_links_and_devices_are_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.ipynb"
+    secret.write_bytes(SMALL)
+    folder = fill(tmp_path / "in", {"good.ipynb": GOOD})
+    (folder / "link.ipynb").symlink_to(secret)
+    (folder / "folder").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe.ipynb")
+    (folder / "odd.ipynb").mkdir()
+    found = {one.student: one.refused for one in collect(folder, "small")}
+    assert found["good"] == ""
+    assert all(found[name] for name in ("link", "pipe", "odd.ipynb"))
+    assert SMALL not in [one.content for one in collect(folder, "small")]
+
+
+def rows(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Grade what Canvas exported, read what came of it, give points by hand, grade again."""
+    folder = fill(tmp_path / "in", LAYOUTS["Canvas"])
+    (tmp_path / "small.ipynb").write_bytes(SMALL)
+    (tmp_path / "canvas.csv").write_text(CANVAS)
+    words = ["grade", str(tmp_path / "small.ipynb"), str(folder), "--to", str(tmp_path / "out")]
+    words += ["--gradebook", str(tmp_path / "canvas.csv")]
+    command.main(words)
+    said = capsys.readouterr().out
+    assert "3 graded (4 new" in said and "not graded: extraeve: the file is empty" in said
+    assert "not in" in said and "extraeve" in said
+
+    grades = {row[0]: row for row in rows(tmp_path / "out" / "grades.csv")}
+    head = grades.pop("student")
+    points = head.index("points")
+    assert {name: row[points] for name, row in grades.items()} == {
+        "weissada": "20",
+        "oneilbo": "14",
+        "cruzcy": "10",
+        "extraeve": "",
+        "wrongway": "",
+    }
+    assert grades["extraeve"][head.index("status")] == "not graded: the file is empty"
+    assert grades["weissada"][head.index("status")] == "waits for points by hand"
+
+    filled = rows(tmp_path / "out" / "grades-canvas.csv")
+    assert filled[0] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "small (777)"]
+    assert [row[-1] for row in filled[1:]] == ["25", "20", "14", "10", ""]
+
+    feedback = (tmp_path / "out" / "feedback" / "oneilbo-102.html").read_text()
+    assert "14 of 25 points" in feedback and "Five numbers go in and come out" in feedback
+    assert "5 points are still to be given by hand" in feedback
+    assert "HIDDEN_VALUES" not in feedback and "<script" not in feedback
+    assert "This is not a zero" in (tmp_path / "out" / "feedback" / "extraeve-109.html").read_text()
+
+    summary = (tmp_path / "out" / "summary.html").read_text()
+    assert "cruzcy: it ended the Python process" in summary
+    assert "extraeve: the file is empty" in summary
+    assert "1×: five numbers go in and come out" in summary
+
+    hand = tmp_path / "out" / "by-hand.csv"
+    lines = rows(hand)
+    for line in lines:
+        if line[0] == "oneilbo":
+            line[lines[0].index("points")] = "3,5"
+            line[lines[0].index("comment")] = "<b>Good</b> reasons."
+    with hand.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(lines)
+    command.main(words)
+    assert "3 graded (0 new" in capsys.readouterr().out
+    assert [row[-1] for row in rows(tmp_path / "out" / "grades-canvas.csv")[1:]] == [
+        "25",
+        "20",
+        "17.5",
+        "10",
+        "",
+    ]
+    feedback = (tmp_path / "out" / "feedback" / "oneilbo-102.html").read_text()
+    assert "3.5 of 5" in feedback and "&lt;b&gt;Good&lt;/b&gt; reasons." in feedback
+    assert "3.5" in hand.read_text()
+
+
+def test_moodle_gets_its_worksheet_back_without_empty_grades(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "in", LAYOUTS["Moodle"])
+    (tmp_path / "small.ipynb").write_bytes(SMALL)
+    (tmp_path / "moodle.csv").write_text("\ufeff" + MOODLE, encoding="utf-8")
+    command.main(
+        ["grade", str(tmp_path / "small.ipynb"), str(folder), "--to", str(tmp_path / "out"),
+         "--gradebook", str(tmp_path / "moodle.csv")]
+    )  # fmt: skip
+    head, *filled = rows(tmp_path / "out" / "grades-moodle.csv")
+    assert head == MOODLE.splitlines()[0].split(",")
+    found = {row[0]: (row[head.index("Grade")], row[head.index("Feedback comments")]) for row in filled}
+    assert found == {
+        "Participant 201": ("20", "20 of 25 points"),
+        "Participant 202": ("14", "14 of 25 points"),
+        "Participant 203": ("10", "10 of 25 points"),
+    }
+
+
+def test_an_unknown_gradebook_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(gradebook.UnknownGradebook, match="neither a gradebook of Canvas"):
+        gradebook.fill(tmp_path / "other.csv", [], "small", tmp_path / "out.csv")
+
+
+def test_names_that_are_formulas_or_markup_stay_text(tmp_path: Path) -> None:
+    names = ["=cmd()", "@SUM(A1)", "<script>alert(1)</script>", "..", "a&b"]
+    folder = tmp_path / "in"
+    for number, name in enumerate(names):
+        fill(folder, {f"{name.replace('/', '_')}_{number}_assignsubmission_file_/small.ipynb": b""})
+    (tmp_path / "small.ipynb").write_bytes(SMALL)
+    command.main(["grade", str(tmp_path / "small.ipynb"), str(folder), "--to", str(tmp_path / "out")])
+    cells = [row[0] for row in rows(tmp_path / "out" / "grades.csv")]
+    assert not [cell for cell in cells if cell.startswith(("=", "@"))]
+    pages = sorted((tmp_path / "out").rglob("*.html"))
+    assert len(pages) == len(names) + 1
+    assert all("<script" not in page.read_text() for page in pages)
+    assert all("default-src 'none'" in page.read_text() for page in pages)
+
+
+def test_twins_and_oddities_are_named_for_the_teacher(tmp_path: Path) -> None:
+    odd = submission({"scale": "import socket\nimport os\ndef scale(v, f):\n    os._exit(0)"})
+    folder = fill(tmp_path / "in", {"ada.ipynb": GOOD, "bo.ipynb": GOOD, "cy.ipynb": notebook(odd)})
+    fill(folder, {"di.ipynb": notebook([new_code_cell(source) for source in HONEST.values()])})
+    (tmp_path / "small.ipynb").write_bytes(SMALL)
+    command.main(["grade", str(tmp_path / "small.ipynb"), str(folder), "--to", str(tmp_path / "out")])
+    summary = (tmp_path / "out" / "summary.html").read_text()
+    assert "The same file, byte by byte: ada, bo" in summary
+    assert "it mentions os._exit, socket" in summary
+    assert "di:" not in summary
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="is no folder; unpack"):
+        command.main(["grade", "03-relu", str(tmp_path / "x.zip")])

@@ -58,7 +58,7 @@ def notebooks(entry: Path) -> Iterator[Path]:
     """A file that is a notebook by its name, or all such files in a folder, without following links."""
     if entry.suffix == ".ipynb" and not entry.is_dir():
         yield entry
-    for path, folders, names in os.walk(entry):
+    for path, folders, names in () if entry.is_symlink() else os.walk(entry):
         folders[:] = sorted(name for name in folders if not name.startswith(CLUTTER))
         names = sorted(name for name in names if not name.startswith(CLUTTER))
         yield from (Path(path, name) for name in names if name.endswith(".ipynb"))

@@ -106,6 +106,7 @@ class Bubblewrap:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 pass_fds=[reading],
+                env={},  # process 1 inside is bubblewrap itself, and its environment can be read there
             )
         except KeyError:
             reason = f": there is no filter of system calls for {os.uname().machine}"
@@ -139,7 +140,14 @@ class Bubblewrap:
         made += ["--remount-ro", "/dev", "--remount-ro", "/"]
         variables = [part for name, value in ENVIRONMENT.items() for part in ("--setenv", name, value)]
         return [
-            *("bwrap", "--die-with-parent", "--new-session", "--clearenv", "--chdir", "/tmp"),
+            *(
+                shutil.which("bwrap") or "bwrap",
+                "--die-with-parent",
+                "--new-session",
+                "--clearenv",
+                "--chdir",
+                "/tmp",
+            ),
             *(
                 "--unshare-pid",
                 "--unshare-net",

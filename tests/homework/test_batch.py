@@ -249,3 +249,11 @@ def test_a_container_is_started_without_network_and_rights(
     said = (tmp_path / "arguments").read_text()
     for wall in ("--network none", "--read-only", "--cap-drop ALL", "no-new-privileges", "--pids-limit"):
         assert wall in said
+
+
+def test_the_sandbox_starts_without_the_grader_s_environment() -> None:
+    """An ordinary user's processes inside can read that of process 1, which is bubblewrap."""
+    with Process(BACKENDS["bubblewrap"], Limits()) as process:
+        family = process.family()
+        assert {one.name() for one in family[:2]} == {"bwrap"}
+        assert [Path(f"/proc/{one.pid}/environ").read_bytes() for one in family[:2]] == [b"", b""]

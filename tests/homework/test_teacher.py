@@ -96,11 +96,13 @@ def test_links_and_devices_are_not_followed(tmp_path: Path) -> None:
     folder = fill(tmp_path / "in", {"good.ipynb": GOOD})
     (folder / "link.ipynb").symlink_to(secret)
     (folder / "folder").symlink_to(tmp_path)
+    elsewhere = fill(tmp_path / "elsewhere", {"small.ipynb": SMALL}).absolute()
+    (folder / "Eve_3_assignsubmission_file_").symlink_to(elsewhere)
     os.mkfifo(folder / "pipe.ipynb")
     (folder / "odd.ipynb").mkdir()
     found = {one.student: one.refused for one in collect(folder, "small")}
     assert found["good"] == ""
-    assert all(found[name] for name in ("link", "pipe", "odd.ipynb"))
+    assert all(found[name] for name in ("link", "pipe", "odd.ipynb", "Eve"))
     assert SMALL not in [one.content for one in collect(folder, "small")]
 
 

@@ -39,7 +39,7 @@ MOST_RESTARTS = 12
 
 
 class StudentError(Exception):
-    """The student's code raised; the message is the name of one of Python's own exceptions, and no more."""
+    """The student's code raised: the name of one of Python's own exceptions, and who was called."""
 
 
 class NoData(Exception):
@@ -94,13 +94,13 @@ class Student:
         for source in again:
             self.run(source)
 
-    def value(self, request: dict[str, Any]) -> Any:
-        """What the student's code answers, as data, or as a `Remote` for what is no data."""
+    def value(self, request: dict[str, Any], name: str) -> Any:
+        """What the student's `name` answers, as data, or as a `Remote` for what is no data."""
         answer = self.ask(request, self.limits.seconds_a_call)
         if "error" in answer:
-            raise StudentError(error_name(answer["error"]))
+            raise StudentError(error_name(answer["error"]), name)
         try:
-            return wire.decode(answer.get("value"), lambda number: Remote(self, int(number), self.starts))
+            return wire.decode(answer.get("value"), lambda number: Remote(self, int(number), name))
         except wire.Unreadable as error:
             raise NoData(str(error)) from None
 
@@ -114,13 +114,13 @@ class Student:
 class Remote:
     """Something of the student's that is no data: it can be called, looped over, indexed, asked for parts."""
 
-    def __init__(self, student: Student, number: int, process: int) -> None:
-        self.__dict__.update(_student=student, _number=number, _process=process)
+    def __init__(self, student: Student, number: int, name: str) -> None:
+        self._student, self._number, self._name, self._process = student, number, name, student.starts
 
     def _ask(self, **request: Any) -> Any:
         if self._process != self._student.starts or self._student.process is None:
             raise Ended("exit")  # the process that held it is no more
-        return self._student.value({"of": self._number, **request})
+        return self._student.value({"of": self._number, **request}, self._name)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         return self._ask(
@@ -193,7 +193,7 @@ class Examiner:
             for name in self.assignment.names:
                 self.names.pop(name, None)
                 try:
-                    self.names[name] = self.student.value({"name": name})
+                    self.names[name] = self.student.value({"name": name}, name)
                 except (StudentError, NoData):
                     continue
             scope = {**self.names}
@@ -217,10 +217,10 @@ class Examiner:
 
 def reason(error: Exception, assignment: Assignment) -> str:
     match error:
-        case StudentError() if str(error) == "NotImplementedError":
+        case StudentError(args=("NotImplementedError", _)):
             return "this is not answered yet."
-        case StudentError():
-            return f"your code raised {error}."
+        case StudentError(args=(kind, name)):
+            return f"your {name} raised {kind}."
         case Ended():
             return f"your code gave no answer; {REASONS[str(error)]}."
         case NoData():
@@ -303,7 +303,8 @@ def grade(
 
 def run(asked: Assignment, answers: Answers, student: Student) -> list[dict[str, Any]]:
     """Every cell in its order; a cell that lacked a name is tried again before the next test."""
-    examiner, tests, lacking = Examiner(asked, student), [], []
+    examiner, tests = Examiner(asked, student), []
+    lacking: list[str] = []
 
     def attempt(sources: list[str]) -> None:
         lacking.extend(source for source in sources if student.run(source) == "NameError")

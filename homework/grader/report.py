@@ -76,7 +76,7 @@ def questions(asked: Assignment) -> dict[str, list[Cell]]:
 
 
 def told(entry: Entry) -> dict[str, str | None]:
-    return {} if entry.refused else {test["id"]: test["told"] for test in entry.result["tests"]}
+    return {test["id"]: test["told"] for test in (entry.result or {}).get("tests", [])}
 
 
 def feedback_page(entry: Entry, asked: Assignment, name: str) -> str:

@@ -208,7 +208,10 @@ MISTAKES = {
         "twice is not enough",
     ),
     "nothing": ("def scale(values, factor):\n    [v * factor for v in values]", "twice is not enough"),
-    "an error": ("def scale(values, factor):\n    return values.times(factor)", "raised AttributeError"),
+    "an error": (
+        "def scale(values, factor):\n    return values.times(factor)",
+        "your scale raised AttributeError",
+    ),
     "another name": (
         "def scales(values, factor):\n    return [v * factor for v in values]",
         "there is no scale",

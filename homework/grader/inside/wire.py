@@ -22,7 +22,7 @@ MOST_PARTS = 200_000
 DEEPEST = 30
 DTYPES = {"float64", "float32", "float16", "bfloat16", "complex64", "complex128", "bool"}
 DTYPES |= {"uint8", "int8", "int16", "int32", "int64"}
-SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+SEQUENCES: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 
 
 class Unreadable(ValueError):
@@ -47,9 +47,9 @@ def encode(value: Any, keep: Callable[[Any], Any]) -> Any:
     if (numpy := sys.modules.get("numpy")) and isinstance(value, numpy.ndarray | numpy.generic):
         if value.ndim == 0:
             return encode(value.item(), keep)
-        import torch
+        from torch import from_numpy
 
-        return {"array": _packed(torch.from_numpy(numpy.ascontiguousarray(value)))}
+        return {"array": _packed(from_numpy(numpy.ascontiguousarray(value)))}
     return keep(value)
 
 

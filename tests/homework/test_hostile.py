@@ -6,7 +6,6 @@ that comes with it is right if it worked and wrong otherwise, so a mark shows th
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -146,7 +146,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     secret.chmod(0o666)
     secret.parent.chmod(0o777)
     reached: list[str] = []
-    marker = f"left-behind-{os.getpid()}"
+    marker = f"left-behind-{uuid4().hex}"
     servers = [socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)]
     servers[1].bind(f"\0{marker}")
     servers[1].listen()
@@ -163,6 +163,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         threading.Thread(target=listen, args=(server,), daemon=True).start()
     yield Machine(secret, servers[0].getsockname()[1], marker, reached)
     for server in servers:
+        server.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         server.close()
 
 

@@ -7,7 +7,7 @@ from math import sqrt
 from torch import Tensor, nn
 
 from gradlib.initialize import initialize
-from gradlib.nets import NORMALIZATIONS
+from gradlib.nets import check_sizes, normalization_layer
 
 PLACEMENTS = ("pre", "post", "deepnorm", None)
 
@@ -89,10 +89,7 @@ class Transformer(nn.Module):
         pool: bool = False,
     ) -> None:
         super().__init__()
-        sizes = {"inputs": inputs, "width": width, "depth": depth, "outputs": outputs, "heads": heads}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"gradlib.Transformer: {name}={size}; expected an integer of at least 1")
+        check_sizes("Transformer", inputs=inputs, width=width, depth=depth, outputs=outputs, heads=heads)
         if width % heads:
             raise ValueError(f"gradlib.Transformer: width={width} is not a multiple of heads={heads}")
         if placement not in PLACEMENTS:
@@ -107,7 +104,7 @@ class Transformer(nn.Module):
         skip, gain = deepnorm(depth) if placement == "deepnorm" else (1.0, 1.0)
 
         def norm(wanted: bool = placement is not None) -> nn.Module:
-            return NORMALIZATIONS[normalization](width) if wanted else nn.Identity()
+            return normalization_layer(normalization if wanted else None, width, "Transformer")
 
         def sublayer(branch: nn.Module) -> Sublayer:
             return Sublayer(branch, norm(), placement == "pre", skip if skips else 0.0)
@@ -139,6 +136,5 @@ def deepnorm(depth: int) -> tuple[float, float]:
     α multiplies the skip connection, β the Xavier gain of W_V, W_O and both feed-forward matrices; queries
     and keys keep theirs. Raises ValueError for a depth below 1.
     """
-    if depth < 1:
-        raise ValueError(f"gradlib.deepnorm: depth={depth}; expected an integer of at least 1")
+    check_sizes("deepnorm", depth=depth)
     return (2 * depth) ** 0.25, (8 * depth) ** -0.25

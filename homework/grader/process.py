@@ -102,8 +102,6 @@ class Process:
                         received += piece
                         if len(received) > wire.MOST_BYTES + 1000:
                             self.fail("size")
-        if line or received.count(b"\n") > 1:  # an answer before the question, or two
-            self.fail("forged")
         return received
 
     def fail(self, reason: str) -> NoReturn:

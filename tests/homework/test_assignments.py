@@ -88,6 +88,9 @@ def test_right_answers_pass_and_known_mistakes_are_named(path: Path) -> None:
         tried = {id: answer for id, answer in zip(known, row, strict=True) if answer}
         sources = {id: answer["source"] for id, answer in tried.items()}
         result = grade(content, release.answered(content, sources))
+        secret = {cell.id for cell in asked.cells if "### BEGIN HIDDEN TESTS" in cell.source}
+        for test in result["tests"]:
+            assert test["id"] not in secret or "\nexpected" not in (test["told"] or "")
         for id, answer in tried.items():
             told = [test["told"] for test in of_question(result, path, id) if test["told"]]
             passed = not told if "says" not in answer else any(answer["says"] in one for one in told)

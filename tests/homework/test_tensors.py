@@ -12,8 +12,9 @@ import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from small import Cells, check, hidden, marked, notebook, solved
 
-from gradlib_homework.examination import grade
+from gradlib_homework.examination import NoData, Remote, Student, grade
 from gradlib_homework.inside import wire
+from gradlib_homework.sandbox import BACKENDS, Limits
 
 
 def no_handle(value: Any) -> Any:
@@ -129,6 +130,16 @@ def test_a_truth_value_is_true_or_false() -> None:
     """A byte of 2 would be equal to neither, and count as both."""
     found = wire.decode({"tensor": ["bool", [2], "AgA="]}, no_handle)
     assert torch.equal(found, torch.tensor([True, False]))
+
+
+def test_what_is_no_data_is_neither_true_nor_equal_nor_a_number() -> None:
+    """`assert answer` would pass for any object, and `answer != wrong` for most."""
+    remote = Remote(Student(BACKENDS["bubblewrap"], Limits()), 0, "scale")
+    for look in (bool, float, len, lambda it: it == 1, lambda it: it != 1, lambda it: it < 1):
+        with pytest.raises(NoData):
+            look(remote)
+    with pytest.raises(AttributeError):
+        remote.__array__
 
 
 NET = """

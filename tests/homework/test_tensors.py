@@ -139,7 +139,7 @@ def test_what_is_no_data_is_neither_true_nor_equal_nor_a_number() -> None:
         with pytest.raises(NoData):
             look(remote)
     with pytest.raises(AttributeError):
-        remote.__array__
+        _ = remote.__array__
 
 
 NET = """

@@ -60,11 +60,11 @@ def chrono_retention(lag: Numbers, longest: int) -> Array:
 
 
 def spectral_radius(weight_variance: Numbers) -> Array:
-    """ρ = σ_w, the largest absolute eigenvalue of a wide matrix of independent entries (Geman 1986).
+    """ρ = σ_w, the largest absolute eigenvalue of a wide matrix of independent entries.
 
-    Half its spectral norm, 2σ_w (`gaussian_edges`). A few hundred units lie a few percent above.
-    weight_variance: σ_w² = n Var(W), > 0; 1/3 for PyTorch's recurrent layers. Raises ValueError outside
-    the domain.
+    No larger by Geman (1986), no smaller by the circular law (Tao, Vu & Krishnapur 2010). Half the spectral
+    norm, 2σ_w (`gaussian_edges`). A few hundred units lie a few percent above. weight_variance: σ_w² = n
+    Var(W), > 0; 1/3 for PyTorch's recurrent layers. Raises ValueError outside the domain.
     """
     positive("spectral_radius", weight_variance=weight_variance)
     return np.sqrt(weight_variance)

@@ -60,15 +60,15 @@ def payload(explorable: Locator) -> dict:
 
 
 def choose(explorable: Locator, control: int, place: int) -> None:
-    """Move one control as a pointer would."""
+    """Move one control as a pointer would, to the value in that place."""
     explorable.locator("input, select").nth(control).evaluate(
-        """(input, place) => {
+        """(input, [place, value]) => {
             if (input.type === "range") input.value = place;
-            else if (input.type === "checkbox") input.checked = place === 1;
+            else if (input.type === "checkbox") input.checked = value === "on";
             else input.selectedIndex = place;
             input.dispatchEvent(new Event("input", { bubbles: true }));
         }""",
-        place,
+        [place, payload(explorable)["controls"][control]["values"][place]],
     )
 
 

@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 
-from playwright.sync_api import Locator
+import pytest
+from playwright.sync_api import Browser, Locator, Page
+from visit import visits
 
 
-def test_the_tab_key_reaches_every_control(name, visit):
-    page = visit(name).page
+@pytest.fixture(scope="module")
+def page(name: str, browser: Browser, site: str) -> Iterator[Page]:
+    """The page, opened once for all the tests below, in their order."""
+    with visits(browser, site) as open_page:
+        yield open_page(name).page
+
+
+def test_the_tab_key_reaches_every_control(page):
     stops = page.evaluate(
         """() => {
             const content = document.querySelector("main");
@@ -27,8 +35,7 @@ def test_the_tab_key_reaches_every_control(name, visit):
     assert missed == []
 
 
-def test_every_control_of_an_explorable_changes_what_is_shown(name, visit):
-    page = visit(name).page
+def test_every_control_of_an_explorable_changes_what_is_shown(page):
     for explorable in page.locator("gradlib-explorable").all():
         for control in explorable.locator("input, select").all():
             before = shown(explorable)
@@ -59,8 +66,7 @@ def each_value_by_keyboard(control: Locator) -> Iterator[None]:
         yield
 
 
-def test_an_explorable_shows_the_data_that_it_draws(name, visit):
-    page = visit(name).page
+def test_an_explorable_shows_the_data_that_it_draws(page):
     for explorable in page.locator("gradlib-explorable").all():
         explorable.locator("summary").press("Enter")
         table = explorable.locator("table")
@@ -74,8 +80,7 @@ def test_an_explorable_shows_the_data_that_it_draws(name, visit):
         )
 
 
-def test_every_answer_of_a_quiz_has_its_feedback(name, visit):
-    page = visit(name).page
+def test_every_answer_of_a_quiz_has_its_feedback(page):
     for quiz in page.locator(".quiz").all():
         feedback = []
         for number, option in enumerate(quiz.locator(".quiz-option").all()):
@@ -91,8 +96,7 @@ def test_every_answer_of_a_quiz_has_its_feedback(name, visit):
         assert len(set(feedback)) == len(feedback) > 1
 
 
-def test_a_quiz_remembers_the_answer(name, visit):
-    page = visit(name).page
+def test_a_quiz_remembers_the_answer(page):
     quizzes = page.locator(".quiz")
     for quiz in quizzes.all():
         quiz.locator("input").first.press("Space")
@@ -102,8 +106,8 @@ def test_a_quiz_remembers_the_answer(name, visit):
     assert quizzes.get_by_role("status").all_inner_texts() == answered
 
 
-def test_every_control_belongs_to_something_that_is_tested(name, visit):
-    strangers = visit(name).page.evaluate(
+def test_every_control_belongs_to_something_that_is_tested(page):
+    strangers = page.evaluate(
         """() => [...document.querySelectorAll("article :is(input, select, textarea, button)")]
             .filter((control) => !control.closest("gradlib-explorable, .quiz, form[action]"))
             .filter((control) => !control.matches(".copybtn"))

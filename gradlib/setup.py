@@ -24,7 +24,7 @@ def setup(seed: int = 0) -> None:
     torch.set_default_dtype(torch.float64)
     torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, but loads no compiler
     # A sixth of the time of training small networks went into filling memory that is written at once.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(seed)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-HOMEWORK = Path(__file__).resolve().parent.parent
-MADE = Path("_build/homework")
+from gradlib_homework.assignment import HOMEWORK, assignments
+
+FOR_STUDENTS = HOMEWORK / "student"
+FOR_TEACHERS = Path("_build/homework")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,7 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     release = commands.add_parser("release", help="make the student version and the teacher's pack")
     release.add_argument("assignments", nargs="*", help="a name such as 03-relu, or a notebook; all, if none")
-    release.add_argument("--to", type=Path, default=MADE, metavar="FOLDER")
+    release.add_argument("--students", type=Path, default=FOR_STUDENTS, metavar="FOLDER")
+    release.add_argument("--teachers", type=Path, default=FOR_TEACHERS, metavar="FOLDER")
     release.set_defaults(run=run_release)
 
     grade = commands.add_parser("grade", help="grade a folder that Canvas, Moodle or nbgrader exported")
@@ -57,7 +60,7 @@ def find(assignment: str) -> Path:
     path = Path(assignment)
     path = path if path.suffix == ".ipynb" else HOMEWORK / assignment / f"{assignment}.ipynb"
     if not path.is_file():
-        there = ", ".join(sorted(folder.parent.name for folder in HOMEWORK.glob("*/*.ipynb")))
+        there = ", ".join(known.stem for known in assignments())
         sys.exit(f"homework: there is no assignment {assignment}; there are {there}")
     return path
 
@@ -66,14 +69,13 @@ def run_release(options: argparse.Namespace) -> None:
     from gradlib_homework import release
     from gradlib_homework.sandbox import NoSandbox
 
-    names = options.assignments or sorted(path.stem for path in HOMEWORK.glob("*/*.ipynb"))
-    for name in tqdm(names, unit="assignment"):
-        path = find(name)
+    paths = [find(name) for name in options.assignments] or assignments()
+    for path in tqdm(paths, unit="assignment"):
         try:
-            release.write(path, options.to / path.stem)
+            release.write(path, options.students, options.teachers)
         except NoSandbox as error:
             sys.exit(f"homework: {error}")
-    print(f"For students: {options.to}/NAME/student. For you alone: {options.to}/NAME/teacher.")
+    print(f"For students: {options.students}/NAME.ipynb. For you alone: {options.teachers}/NAME.html.")
 
 
 def run_try(options: argparse.Namespace) -> None:

@@ -12,10 +12,12 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
+HOMEWORK = Path(__file__).resolve().parent.parent
 MOST_BYTES = 20 << 20
 """of a notebook: pictures in its outputs included"""
 HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS.*?^[ \t]*### END HIDDEN TESTS[^\n]*\n?", re.M | re.S)
@@ -75,6 +77,11 @@ class Answers:
     """id of a cell: sources of the student's own that follow it"""
     written: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+
+
+def assignments() -> list[Path]:
+    """The instructor's notebook of every assignment."""
+    return sorted(path for path in HOMEWORK.glob("*/*.ipynb") if path.stem == path.parent.name)
 
 
 def read_notebook(content: bytes) -> NotebookNode:

@@ -57,15 +57,19 @@ def student_version(content: bytes, name: str) -> NotebookNode:
     return notebook
 
 
-def write(path: Path, target: Path) -> None:
-    """Write `student/NAME.ipynb` and `teacher/NAME.html` into `target`; the pack takes one run to make."""
-    name, content = path.stem, path.read_bytes()
-    (target / "student").mkdir(parents=True, exist_ok=True)
-    (target / "teacher").mkdir(parents=True, exist_ok=True)
-    released = target / "student" / path.name
-    released.write_text(nbformat.writes(student_version(content, name)) + "\n", encoding="utf-8")
-    page = pack(path)
-    (target / "teacher" / f"{name}.html").write_text(page, encoding="utf-8")
+def released(path: Path) -> str:
+    """The text of the file that students get."""
+    return nbformat.writes(student_version(path.read_bytes(), path.stem)) + "\n"
+
+
+def write(path: Path, students: Path, teachers: Path) -> None:
+    """Write `students/NAME.ipynb` and `teachers/NAME.html`; the teacher's page takes one run to make."""
+    for target, text in (
+        (students / path.name, released(path)),
+        (teachers / f"{path.stem}.html", pack(path)),
+    ):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
 
 
 def pack(path: Path) -> str:

@@ -9,15 +9,11 @@ from typing import Any
 import nbformat
 import pytest
 
-import gradlib_homework
 from gradlib_homework import release
-from gradlib_homework.assignment import STUB, kind_of, read_assignment
+from gradlib_homework.assignment import HOMEWORK, STUB, assignments, kind_of, read_assignment
 from gradlib_homework.examination import grade
 
-HOMEWORK = Path(gradlib_homework.__file__).parents[1]
-ASSIGNMENTS = sorted(HOMEWORK.glob("*/*.ipynb"))
-
-assignment = pytest.mark.parametrize("path", ASSIGNMENTS, ids=lambda path: path.stem)
+assignment = pytest.mark.parametrize("path", assignments(), ids=lambda path: path.stem)
 
 
 def of_question(result: dict[str, Any], path: Path, answer: str) -> list[dict[str, Any]]:
@@ -59,6 +55,12 @@ def test_the_student_version_holds_no_answer_and_no_hidden_test(path: Path) -> N
     answers = [cell for cell in released.cells if kind_of(cell) == "answer"]
     assert answers and all(STUB in cell.source for cell in answers)
     assert all(cell.metadata["editable"] is False for cell in released.cells if kind_of(cell) == "test")
+
+
+@assignment
+def test_students_get_what_the_assignment_says_now(path: Path) -> None:
+    handed_out = HOMEWORK / "student" / path.name
+    assert handed_out.read_text(encoding="utf-8") == release.released(path), "run `make homework`"
 
 
 @assignment

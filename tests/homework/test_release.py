@@ -45,10 +45,11 @@ def test_release_writes_both_versions(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "answers.yml").write_text(
         "scale:\n- {name: forgets, says: is scaled, source: 'def scale(v, f): return v'}\n"
     )
-    command.main(["release", str(small), "--to", str(tmp_path / "made")])
-    page = (tmp_path / "made" / "small" / "teacher" / "small.html").read_text()
+    made = ["--students", str(tmp_path / "student"), "--teachers", str(tmp_path / "teacher")]
+    command.main(["release", str(small), *made])
+    page = (tmp_path / "teacher" / "small.html").read_text()
     assert "A full answer" in page and "forgets" in page and "HIDDEN_VALUES" in page
-    text = (tmp_path / "made" / "small" / "student" / "small.ipynb").read_text()
+    text = (tmp_path / "student" / "small.ipynb").read_text()
     assert "HIDDEN_VALUES" not in text and "full answer" not in text
     assert "For students" in capsys.readouterr().out
 

@@ -65,5 +65,11 @@ def test_it_ends_with_practice_exercises_summary_and_sources(prose: str) -> None
     assert "{cite" in prose
 
 
+def test_its_exercises_lead_to_its_homework(prose: str, path: Path) -> None:
+    exercises = prose.partition("## Exercises")[2]
+    assert f"<../homework/student/{path.name}>" in exercises
+    assert (ROOT / "homework" / "student" / path.name).exists()
+
+
 def test_its_page_says_what_running_it_costs(path: Path) -> None:
     assert path.stem in json.loads((ROOT / "book" / "run-times.json").read_text()), "run `make bench`"

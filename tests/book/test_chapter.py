@@ -1,13 +1,11 @@
 """The line under a chapter's title: minutes from the words, seconds and memory from what was measured."""
 
-import io
 import json
 import re
 from pathlib import Path
 
 import pytest
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
+from small_book import build
 
 SIX_HUNDRED_WORDS = "word " * 600
 UNREAD = "```python\n" + "code = 1\n" * 500 + "```\n"
@@ -15,29 +13,14 @@ UNREAD = "```python\n" + "code = 1\n" * 500 + "```\n"
 
 def cost(folder: Path, text: str, times: dict[str, object] | None = None) -> str | None:
     """The line on the page of the chapter `one`, whose text is `text`."""
-    source = folder / "source"
-    for part in ("notebooks", "book"):
-        (source / part).mkdir(parents=True)
-    (source / "index.md").write_text("# Book\n\n```{toctree}\nnotebooks/one\n```\n")
-    (source / "notebooks" / "one.md").write_text(f"# One\n\n{text}")
+    pages = {
+        "index.md": "# Book\n\n```{toctree}\nnotebooks/one\n```\n",
+        "notebooks/one.md": f"# One\n\n{text}",
+    }
     if times is not None:
-        (source / "book" / "run-times.json").write_text(json.dumps(times))
-    warnings = io.StringIO()
-    settings = {"extensions": ["myst_nb", "gradlib_book.chapter"], "nb_execution_mode": "off"}
-    with docutils_namespace():
-        app = Sphinx(
-            source,
-            None,
-            folder / "html",
-            folder / "doctrees",
-            "html",
-            settings,
-            status=None,
-            warning=warnings,
-        )
-        app.build()
-    page = (folder / "html" / "notebooks" / "one.html").read_text()
-    line = re.search(r'<p class="chapter-cost">(.*?)</p>', page)
+        pages["book/run-times.json"] = json.dumps(times)
+    build(folder, pages, extensions=["myst_nb", "gradlib_book.chapter"], nb_execution_mode="off")
+    line = re.search(r'<p class="chapter-cost">(.*?)</p>', (folder / "html/notebooks/one.html").read_text())
     assert "chapter-cost" not in (folder / "html" / "index.html").read_text()
     return line[1] if line else None
 

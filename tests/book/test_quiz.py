@@ -1,14 +1,12 @@
 """Quizzes: what the directive makes of its source, and what it refuses."""
 
-import io
 import re
 from pathlib import Path
 
 import pytest
 from execution import ROOT
 from playwright.sync_api import Browser, Locator, expect
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
+from small_book import build
 
 GOOD = """\
 ```{quiz} What does one layer do to the *squared* gradient?
@@ -35,39 +33,24 @@ BAD = {
 }
 
 
-def build(folder: Path, **pages: str) -> tuple[str, str]:
+def build_quizzes(folder: Path, **pages: str) -> tuple[str, str]:
     """The HTML of the page `index`, and the warnings."""
-    source = folder / "source"
-    source.mkdir()
-    for name, text in pages.items():
-        (source / f"{name}.md").write_text(f"# Page\n\n{text}")
-    warnings = io.StringIO()
-    settings = {
-        "extensions": ["myst_nb", "gradlib_book.mathematics", "gradlib_book.quiz"],
-        "myst_enable_extensions": ["dollarmath"],
-        "html_math_renderer": "katex_located",
-        "katex_prerender": True,
-        "html_static_path": [str(ROOT / "book" / "static")],
-    }
-    with docutils_namespace():
-        app = Sphinx(
-            source,
-            None,
-            folder / "html",
-            folder / "doctrees",
-            "html",
-            settings,
-            status=None,
-            warning=warnings,
-        )
-        app.build()
-    return (folder / "html" / "index.html").read_text(), warnings.getvalue()
+    warnings = build(
+        folder,
+        {f"{name}.md": f"# Page\n\n{text}" for name, text in pages.items()},
+        extensions=["myst_nb", "gradlib_book.mathematics", "gradlib_book.quiz"],
+        myst_enable_extensions=["dollarmath"],
+        html_math_renderer="katex_located",
+        katex_prerender=True,
+        html_static_path=[str(ROOT / "book" / "static")],
+    )
+    return (folder / "html" / "index.html").read_text(), warnings
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("quiz")
-    _, warnings = build(folder, index=GOOD, other="Nothing is asked here.")
+    _, warnings = build_quizzes(folder, index=GOOD, other="Nothing is asked here.")
     assert "ERROR" not in warnings
     return folder / "html"
 
@@ -98,13 +81,13 @@ def test_only_a_page_with_a_quiz_loads_the_script(built: Path) -> None:
 @pytest.mark.parametrize("fault", BAD)
 def test_a_faulty_quiz_is_an_error_that_names_the_place(fault: str, tmp_path: Path) -> None:
     source, complaint = BAD[fault]
-    _, warnings = build(tmp_path, index=source)
+    _, warnings = build_quizzes(tmp_path, index=source)
     assert complaint in warnings
     assert re.search(r"index\.md:\d+: ERROR", warnings)
 
 
 def test_a_name_is_taken_in_the_whole_book(tmp_path: Path) -> None:
-    _, warnings = build(tmp_path, another=GOOD, index=GOOD + "\n```{toctree}\nanother\n```\n")
+    _, warnings = build_quizzes(tmp_path, another=GOOD, index=GOOD + "\n```{toctree}\nanother\n```\n")
     assert "index.md:3: ERROR: quiz: the name 'one-layer' is taken by a quiz in another" in warnings
 
 

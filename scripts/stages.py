@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "_build" / "results"
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
+NOTEBOOKS = ["--nbval", "notebooks", "--dist=loadfile"]
 
 
 @dataclass(frozen=True)

@@ -30,19 +30,25 @@ COUNT_SHIFTS = """
         }
     }).observe({ type: "layout-shift", buffered: true });
 """
-# A pass over the page, as a reader makes it: what waits to come into view gets its turn.
+# A pass over the page, as a reader makes it: what waits to come into view gets its turn, and its time.
 READ_THROUGH = """async () => {
-    const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20)));
+    const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    const explorables = [...document.querySelectorAll("gradlib-explorable")];
+    const isWaiting = (explorable) => {
+        const { top, bottom } = explorable.getBoundingClientRect();
+        return bottom > 0 && top < innerHeight && !explorable.querySelector(".gl-chart svg[aria-label]");
+    };
+    const patience = performance.now() + 20_000;
     for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) {
         scrollTo(0, y);
-        await frame();
+        do {
+            await frame();
+        } while (explorables.some(isWaiting) && performance.now() < patience);
     }
     scrollTo(0, 0);
     await frame();
+    return explorables.every((explorable) => explorable.querySelector(".gl-chart svg[aria-label]"));
 }"""
-# Charts are drawn once they have come into view.
-ALL_DRAWN = """() => [...document.querySelectorAll("gradlib-explorable")]
-    .every((explorable) => explorable.querySelector(".gl-chart svg[aria-label]"))"""
 
 
 def pages() -> list[str]:
@@ -121,8 +127,7 @@ def visits(browser: Browser, site: str) -> Iterator[Visitor]:
             watch(visit, base)
             visit.page.goto(f"{base}/{name}.html")
             if scripts:
-                visit.page.evaluate(READ_THROUGH)
-                visit.page.wait_for_function(ALL_DRAWN)
+                assert visit.page.evaluate(READ_THROUGH), f"{name}: an explorable does not draw itself"
             return visit
 
         yield open_page

@@ -144,7 +144,7 @@ def run_grade(options: argparse.Namespace) -> None:
     for exported in options.gradebook:
         try:
             system, unknown = gradebook.fill(
-                exported, report.marks(entries, asked), name, target / "grades.tmp"
+                exported, report.marks(entries, asked), name, asked.possible, target / "grades.tmp"
             )
         except gradebook.UnknownGradebook as error:
             sys.exit(f"homework: {error}")

@@ -65,6 +65,10 @@ class Assignment:
     def graded(self) -> list[Cell]:
         return [cell for cell in self.cells if cell.kind in ("test", "written")]
 
+    @property
+    def possible(self) -> float:
+        return sum(cell.points for cell in self.graded)
+
 
 @dataclass
 class Answers:

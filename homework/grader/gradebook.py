@@ -8,9 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
-"""columns that Canvas finds a student by; an import needs these and the one of the assignment"""
-MOODLE_ID = "Identifier"
+CANVAS = (
+    *("Student", "LastName", "FirstName", "ID", "SIS User ID", "SIS Login ID", "Integration ID"),
+    *("Root Account", "Section"),
+)
+"""columns that Canvas finds a student by, in its order; an import has these and the one of the assignment"""
+MOODLE = ("Identifier", "Grade", "Last modified (grade)")
+"""columns that Moodle's import looks for, in the language of the site"""
 
 
 @dataclass(frozen=True)
@@ -41,29 +45,43 @@ def write(path: Path, rows: Iterable[Iterable[str]]) -> None:
     path.write_text(text.getvalue(), encoding="utf-8")
 
 
-def fill(exported: Path, marks: list[Mark], assignment: str, target: Path) -> tuple[str, list[str]]:
+def read(path: Path) -> list[list[str]]:
+    """The rows of a table, separated by semicolons where people write the comma in numbers."""
+    text = path.read_text(encoding="utf-8-sig")
+    separator = ";" if ";" in text.partition("\n")[0] else ","
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+
+
+def fill(
+    exported: Path, marks: list[Mark], assignment: str, possible: float, target: Path
+) -> tuple[str, list[str]]:
     """Write the exported gradebook with these marks into `target`.
 
     Returns which system it is of, and the students of whom it does not know. Raises UnknownGradebook.
     """
-    with exported.open(encoding="utf-8-sig", newline="") as file:
-        head, *rows = list(csv.reader(file)) or [[]]
-    if set(CANVAS[:2]) <= set(head):
-        return "Canvas", fill_canvas(head, rows, marks, assignment, target)
-    if {MOODLE_ID, "Grade"} <= set(head):
+    head, *rows = read(exported) or [[]]
+    if {"ID", "Section"} <= set(head):
+        return "Canvas", fill_canvas(head, rows, marks, assignment, possible, target)
+    if set(MOODLE) <= set(head):
         return "Moodle", fill_moodle(head, rows, marks, target)
     raise UnknownGradebook(
-        f"{exported}: neither a gradebook of Canvas (Student, ID, …) nor a grading worksheet of Moodle "
-        "(Identifier, …, Grade, …)"
+        f"{exported}: neither a gradebook of Canvas (Student, ID, …, Section, …) nor a grading worksheet of "
+        f"Moodle in English ({', …, '.join(MOODLE)})"
     )
 
 
 def fill_canvas(
-    head: list[str], rows: list[list[str]], marks: list[Mark], assignment: str, target: Path
+    head: list[str],
+    rows: list[list[str]],
+    marks: list[Mark],
+    assignment: str,
+    possible: float,
+    target: Path,
 ) -> list[str]:
     """Only the columns that Canvas matches by, and the one column of the assignment: no other can change.
 
-    Canvas writes a column as `name (number)`; without one of this name the import makes a new assignment.
+    Canvas writes a column as `name (number)`; without one of this name the import makes a new assignment. An
+    empty cell would take away a mark that Canvas has, so what it has stays where there is no new one.
     """
     column = next((title for title in head if title.rpartition(" (")[0] == assignment), assignment)
     kept = [title for title in CANVAS if title in head]
@@ -72,11 +90,12 @@ def fill_canvas(
     filled = [[*kept, column]]
     seen = set()
     for row in rows:
+        points = row[head.index(column)] if column in head else ""
+        if "Points Possible" in row[0]:
+            points = points or number(possible)
         if mark := known.get(row[head.index("ID")]):
             seen.add(mark.id)
-        points = number(mark.points) if mark and mark.points is not None else ""
-        if "Points Possible" in row[head.index("Student")]:
-            points = row[head.index(column)] if column in head else ""
+            points = points if mark.points is None else number(mark.points)
         filled.append([*(row[place] for place in places), points])
     write(target, filled)
     return [mark.student for mark in marks if mark.id not in seen]
@@ -90,7 +109,7 @@ def fill_moodle(head: list[str], rows: list[list[str]], marks: list[Mark], targe
     known = {mark.id: mark for mark in marks if mark.id}
     filled, seen = [head], set()
     for row in rows:
-        mark = known.get("".join(filter(str.isdigit, row[head.index(MOODLE_ID)])))
+        mark = known.get("".join(filter(str.isdigit, row[head.index("Identifier")])))
         if mark is None:
             continue
         seen.add(mark.id)

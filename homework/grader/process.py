@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -40,7 +41,7 @@ class Process:
     """A worker in a sandbox. A context manager: on leaving, every process of the sandbox is ended."""
 
     def __init__(self, backend: Backend, limits: Limits) -> None:
-        self.limits = limits
+        self.backend, self.limits = backend, limits
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115, closed by `end`
         self.popen = backend.start(limits, self.errors)
         assert self.popen.stdin and self.popen.stdout
@@ -111,17 +112,19 @@ class Process:
     def watch_memory(self) -> None:
         """Limits of the system hold for one process; this holds for all of a sandbox together."""
         while not self.over.wait(WATCH_EVERY):
-            resident = 0
-            for process in self.family():
-                try:
-                    resident += process.memory_info().rss
-                except psutil.Error:
-                    continue
-            self.peak = max(self.peak, resident)
-            if resident > self.limits.memory:
+            if self.weigh(self.family()) > self.limits.memory:
                 self.too_large = True
                 self.popen.kill()
                 return
+
+    def weigh(self, family: list[psutil.Process]) -> int:
+        """Resident bytes of all these processes."""
+        resident = 0
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                resident += process.memory_info().rss
+        self.peak = max(self.peak, resident)
+        return resident
 
     def family(self) -> list[psutil.Process]:
         try:
@@ -136,8 +139,8 @@ class Process:
             return
         self.over.set()
         family = self.family()
-        self.popen.kill()  # its child, process 1 of the sandbox, dies with it, and with that all others
-        self.popen.wait()
+        self.weigh(family)
+        self.backend.end(self.popen)
         deadline = time.monotonic() + END_WITHIN
         while any(map(is_alive, family)):
             if time.monotonic() > deadline:

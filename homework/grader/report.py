@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections import Counter
@@ -13,7 +11,7 @@ from typing import Any
 
 from gradlib_homework.assignment import Assignment, Cell
 from gradlib_homework.collection import Submission
-from gradlib_homework.gradebook import Mark, number, write
+from gradlib_homework.gradebook import Mark, number, read, write
 from gradlib_homework.pages import templates
 from gradlib_homework.process import REASONS
 
@@ -90,7 +88,7 @@ def feedback_page(entry: Entry, asked: Assignment, name: str) -> str:
             entry=entry,
             questions=questions(asked),
             told=told(entry),
-            possible=sum(cell.points for cell in asked.graded),
+            possible=asked.possible,
             number=number,
         )
     )
@@ -129,13 +127,12 @@ def summary_page(entries: list[Entry], asked: Assignment, name: str) -> str:
 
 
 def marks(entries: list[Entry], asked: Assignment) -> list[Mark]:
-    possible = sum(cell.points for cell in asked.graded)
     return [
         Mark(
             entry.submission.student,
             entry.submission.id,
             entry.total,
-            "" if entry.total is None else f"{number(entry.total)} of {number(possible)} points",
+            "" if entry.total is None else f"{number(entry.total)} of {number(asked.possible)} points",
         )
         for entry in entries
     ]
@@ -152,8 +149,8 @@ def write_grades(entries: list[Entry], asked: Assignment, path: Path) -> None:
         status = f"not graded: {entry.refused}" if entry.refused else "graded"
         if waiting and not entry.refused:
             status = "waits for points by hand"
-        possible = number(sum(cell.points for cell in asked.graded))
-        rows.append([entry.submission.student, entry.submission.id, *points, total, possible, status])
+        student = entry.submission.student, entry.submission.id
+        rows.append([*student, *points, total, number(asked.possible), status])
     write(path, rows)
 
 
@@ -175,13 +172,12 @@ def read_by_hand(
     found: dict[tuple[str, str], dict[str, tuple[float, str]]] = {}
     if not path.exists():
         return found
-    text = path.read_text(encoding="utf-8-sig")
-    semicolons = ";" in text.partition("\n")[0]  # as spreadsheets write where the comma is in the numbers
-    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if semicolons else ",")
-    if lost := set(HAND) - set(table.fieldnames or ()):
+    head, *lines = read(path) or [[]]
+    if lost := set(HAND) - set(head):
         raise NoPoints(f"{path} has lost its columns {', '.join(sorted(lost))}")
     known = {(one.student, one.id) for one in submissions}
-    for row in table:
+    for line in lines:
+        row = dict.fromkeys(HAND, "") | dict(zip(head, line, strict=False))
         if row["points"].strip():
             try:
                 points, possible = (float(row[name].replace(",", ".")) for name in ("points", "possible"))

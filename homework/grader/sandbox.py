@@ -17,17 +17,16 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
-
-from gradlib_homework import seccomp
+from uuid import uuid4
 
 INSIDE = Path(__file__).parent / "inside"
 UNUSED_UIDS = range(1 << 20, 1 << 30)
+CONTAINER_UIDS = range(10_000, 60_000)
+"""of these a rootless engine has them all"""
 ENVIRONMENT = {
     "HOME": "/tmp",
     "USER": "student",
     "LANG": "C.UTF-8",
-    "PATH": "/usr/bin:/bin",
-    "PYTHONPATH": "/inside:/library:/packages",
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
     "OMP_NUM_THREADS": "1",
@@ -76,6 +75,9 @@ class Backend(Protocol):
     def start(self, limits: Limits, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         """The worker, waiting for its first request. What goes wrong goes to `errors`. Raises NoSandbox."""
 
+    def end(self, started: subprocess.Popen[bytes]) -> None:
+        """End all that `start` has started."""
+
 
 def library() -> Path | None:
     """The folder of gradlib, for assignments that use it."""
@@ -87,7 +89,7 @@ class Bubblewrap:
     """A new set of namespaces on this Linux machine (Debian's package bubblewrap)."""
 
     HELP = (
-        "Students' code runs only in a sandbox, and bubblewrap does not work here{reason}. "
+        "Students' code runs only in a sandbox, and bubblewrap does not work here: there is no bwrap. "
         "On Debian and Ubuntu: apt install bubblewrap (0.8 or newer). Ubuntu 24.04 also needs "
         "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0. Inside a container: start it with "
         "--privileged. Elsewhere: --backend podman or --backend docker."
@@ -95,26 +97,20 @@ class Bubblewrap:
 
     def start(self, limits: Limits, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         if sys.platform != "linux" or not shutil.which("bwrap"):
-            raise NoSandbox(self.HELP.format(reason=": there is no bwrap"))
-        reading, writing = os.pipe()
-        try:
-            os.write(writing, seccomp.program())
-            os.close(writing)
-            return subprocess.Popen(
-                self.command(limits, reading),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                pass_fds=[reading],
-                env={},  # process 1 inside is bubblewrap itself, and its environment can be read there
-            )
-        except KeyError:
-            reason = f": there is no filter of system calls for {os.uname().machine}"
-            raise NoSandbox(self.HELP.format(reason=reason)) from None
-        finally:
-            os.close(reading)
+            raise NoSandbox(self.HELP)
+        return subprocess.Popen(
+            self.command(limits),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={},  # process 1 inside is bubblewrap itself, and its environment can be read there
+        )
 
-    def command(self, limits: Limits, seccomp_fd: int) -> list[str]:
+    def end(self, started: subprocess.Popen[bytes]) -> None:
+        started.kill()  # its child, process 1 of the sandbox, dies with it, and with that all others
+        started.wait()
+
+    def command(self, limits: Limits) -> list[str]:
         # Not sys.executable: that of a virtual environment may be a copy, which does not find its library.
         base = Path(sys.base_prefix).resolve()
         python = base / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -138,29 +134,16 @@ class Bubblewrap:
             made += ["--perms", "1777", "--size", scratch, "--tmpfs", folder]
         # Only after the mounts: bubblewrap's own root and /dev are writable memory without a limit.
         made += ["--remount-ro", "/dev", "--remount-ro", "/"]
-        variables = [part for name, value in ENVIRONMENT.items() for part in ("--setenv", name, value)]
+        variables = {**ENVIRONMENT, "PATH": "/usr/bin:/bin", "PYTHONPATH": "/library:/packages"}
+        made += [part for name, value in variables.items() for part in ("--setenv", name, value)]
+        root = os.geteuid() == 0
         return [
-            *(
-                shutil.which("bwrap") or "bwrap",
-                "--die-with-parent",
-                "--new-session",
-                "--clearenv",
-                "--chdir",
-                "/tmp",
-            ),
-            *(
-                "--unshare-pid",
-                "--unshare-net",
-                "--unshare-ipc",
-                "--unshare-uts",
-                "--unshare-cgroup-try",
-            ),
-            *(self.as_root() if os.geteuid() == 0 else ["--unshare-user", "--disable-userns"]),
-            *shown,
-            *made,
-            *variables,
-            *("--seccomp", str(seccomp_fd), "--"),
-            *(self.without_rights() if os.geteuid() == 0 else []),
+            shutil.which("bwrap") or "bwrap",
+            *("--die-with-parent", "--new-session", "--clearenv", "--chdir", "/tmp", "--unshare-pid"),
+            *("--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+            *(self.as_root() if root else ["--unshare-user", "--disable-userns"]),
+            *(*shown, *made, "--"),
+            *(self.without_rights() if root else []),
             *(str(python), "-s", "/inside/worker.py", limits.of_a_process()),
         ]
 
@@ -191,29 +174,39 @@ class Container:
     def start(self, limits: Limits, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         if not shutil.which(self.engine):
             raise NoSandbox(self.HELP.format(engine=self.engine, reason="there is no such command"))
+        name = f"homework-{uuid4().hex}"
         return subprocess.Popen(
-            self.command(limits),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
+            self.command(limits, name), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
         )
 
-    def command(self, limits: Limits) -> list[str]:
+    def end(self, started: subprocess.Popen[bytes]) -> None:
+        """The engine runs the container elsewhere: it would go on without the command that started it."""
+        arguments = started.args
+        assert isinstance(arguments, list)
+        name = arguments[arguments.index("--name") + 1]
+        subprocess.run([self.engine, "kill", name], capture_output=True)
+        started.kill()
+        started.wait()
+
+    def command(self, limits: Limits, name: str) -> list[str]:
+        user = str(random.SystemRandom().choice(CONTAINER_UIDS))
         variables = [part for item in ENVIRONMENT.items() for part in ("--env", "=".join(item))]
         return [
             *(
                 self.engine,
                 "run",
+                "--name",
+                name,
                 "--interactive",
                 "--rm",
                 "--network",
                 "none",
                 "--read-only",
-                "--init",
             ),
             *("--memory", str(limits.memory), "--memory-swap", str(limits.memory)),
-            *("--pids-limit", str(limits.processes), "--cap-drop", "ALL"),
-            *("--security-opt", "no-new-privileges", "--user", "65534:65534", "--workdir", "/tmp"),
+            *("--pids-limit", str(limits.processes), "--ulimit", f"nproc={limits.processes}"),
+            *("--ulimit", f"nofile={limits.open_files}", "--cap-drop", "ALL"),
+            *("--security-opt", "no-new-privileges", "--user", f"{user}:{user}", "--workdir", "/tmp"),
             *("--tmpfs", f"/tmp:size={limits.scratch}", "--shm-size", str(limits.scratch)),
             *("--volume", f"{INSIDE}:/inside:ro", *variables),
             *(self.image, "python", "-s", "/inside/worker.py", limits.of_a_process()),

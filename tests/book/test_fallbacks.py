@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
+from visit import visits
 
 
 @pytest.fixture
@@ -12,16 +13,21 @@ def explorables(name: str, html: Path) -> int:
     return (html / f"{name}.html").read_text().count("<gradlib-explorable")
 
 
-def test_a_page_opens_from_a_folder(name, html, visit):
-    """Double-clicking a file of the downloaded book shows all of it, explorables included."""
-    seen = visit(name, base=html.as_uri())
-    assert (seen.offsite, seen.errors) == ([], [])
+@pytest.fixture(scope="module")
+def downloaded(name, html, browser):
+    """The page as a file of the downloaded book, double-clicked."""
+    with visits(browser, html.as_uri()) as open_page:
+        yield open_page(name)
 
 
-def test_on_paper_explorables_are_figures(name, visit, explorables):
-    page = visit(name).page
-    page.emulate_media(media="print")
-    assert_only_figures(page, explorables)
+def test_a_page_opens_from_a_folder(downloaded):
+    """All of it, explorables included."""
+    assert (downloaded.offsite, downloaded.errors) == ([], [])
+
+
+def test_on_paper_explorables_are_figures(downloaded, explorables):
+    downloaded.page.emulate_media(media="print")
+    assert_only_figures(downloaded.page, explorables)
 
 
 def test_without_scripts_figures_and_answers_stand_for_what_moves(name, visit, explorables):

@@ -229,10 +229,47 @@ def test_moodle_gets_its_worksheet_back_without_empty_grades(tmp_path: Path) -> 
     }
 
 
-def test_an_unknown_gradebook_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(gradebook.UnknownGradebook, match="neither a gradebook of Canvas"):
-        gradebook.fill(tmp_path / "other.csv", [], "small", tmp_path / "out.csv")
+def canvas_filled(folder: Path, exported: str) -> list[list[str]]:
+    """What Canvas gets back for a mark of 101, and none yet for 102."""
+    (folder / "in.csv").write_text(exported)
+    marks = [gradebook.Mark("weissada", "101", 20.5, ""), gradebook.Mark("oneilbo", "102", None, "")]
+    assert gradebook.fill(folder / "in.csv", marks, "small", 25, folder / "out.csv") == ("Canvas", [])
+    return rows(folder / "out.csv")
+
+
+def test_a_mark_that_canvas_has_is_not_taken_away(tmp_path: Path) -> None:
+    """Canvas reads an empty cell as a mark to be removed (its gradebook_importer.rb, no_change_to_value?)."""
+    exported = CANVAS.replace("bo,A,,8", "bo,A,11,8").replace("al,B,,6", "al,B,EX,6")
+    assert [row[-1] for row in canvas_filled(tmp_path, exported)[1:]] == ["25", "20.5", "11", "", "EX"]
+
+
+def test_an_assignment_that_is_new_to_canvas_gets_its_possible_points(tmp_path: Path) -> None:
+    head, possible, *others = canvas_filled(tmp_path, CANVAS.replace("small (777)", "Essay (3)"))
+    assert head[-1] == "small" and possible == ["    Points Possible", "", "", "", "", "25"]
+    assert [row[-1] for row in others] == ["20.5", "", "", ""]
+
+
+def test_the_other_forms_of_a_canvas_gradebook_are_read(tmp_path: Path) -> None:
+    """First and last names apart; and semicolons, where people write the comma in numbers."""
+    exported = (
+        "LastName;FirstName;ID;SIS Login ID;Section;Notes;small (777)\n    Points Possible;;;;;;25,0\n"
+        "Weiß;Ada;101;ada;A;late, ill;\nO'Neil;Bo;102;bo;A;;9,5\n"
+    )
+    assert canvas_filled(tmp_path, exported) == [
+        ["LastName", "FirstName", "ID", "SIS Login ID", "Section", "small (777)"],
+        ["    Points Possible", "", "", "", "", "25,0"],
+        ["Weiß", "Ada", "101", "ada", "A", "20.5"],
+        ["O'Neil", "Bo", "102", "bo", "A", "9,5"],
+    ]
+
+
+@pytest.mark.parametrize("head", ["a,b", MOODLE.splitlines()[0].replace("Grade,", "Bewertung,", 1)])
+def test_an_unknown_gradebook_is_refused(tmp_path: Path, head: str) -> None:
+    (tmp_path / "other.csv").write_text(f"{head}\n")
+    with pytest.raises(
+        gradebook.UnknownGradebook, match=r"neither a gradebook of Canvas.* Moodle in English"
+    ):
+        gradebook.fill(tmp_path / "other.csv", [], "small", 25, tmp_path / "out.csv")
 
 
 def test_names_that_are_formulas_or_markup_stay_text(tmp_path: Path) -> None:

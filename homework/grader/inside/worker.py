@@ -108,7 +108,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    limit(json.loads(sys.argv[1]))
+    import seccomp
     import wire
 
+    limit(json.loads(sys.argv[1]))
+    seccomp.install()
     main()

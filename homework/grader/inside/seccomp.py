@@ -1,12 +1,13 @@
 """A filter of system calls, for memory that no process is seen to hold, and for doors into the kernel.
 
 Limits on address space and a watch on resident memory do not see anonymous files and System V segments; the
-rest are calls that a homework does not need and that kernels have been attacked through. Written as the
-classic BPF program that `bwrap --seccomp` reads; see seccomp(2).
+rest are calls that a homework does not need and that kernels have been attacked through. Written as a
+classic BPF program; see seccomp(2).
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import platform
 import struct
@@ -23,11 +24,28 @@ LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 NUMBER, ARCHITECTURE = 0, 4  # where they stand in seccomp_data
 OTHER_ABI = 0x40000000  # x32 on x86_64: the same calls by other numbers
+NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER = 38, 22, 2  # of prctl(2)
+
+
+class Filter(ctypes.Structure):
+    _fields_ = [("steps", ctypes.c_ushort), ("program", ctypes.c_char_p)]
+
+
+def install() -> None:
+    """Refuse these calls to this process and all that it starts, for good. Raises OSError, or SystemExit."""
+    steps = program()
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    if libc.prctl(SET_SECCOMP, FILTER, ctypes.byref(Filter(len(steps) // 8, steps)), 0, 0):
+        raise OSError(ctypes.get_errno(), "the filter of system calls was not accepted")
 
 
 def program(machine: str | None = None) -> bytes:
-    """The filter for this kind of processor. Raises KeyError for one that is not in ARCHITECTURES."""
-    token, column = ARCHITECTURES[machine or platform.machine()]
+    """The filter for this kind of processor. Raises SystemExit for one that is not in ARCHITECTURES."""
+    machine = machine or platform.machine()
+    if machine not in ARCHITECTURES:
+        raise SystemExit(f"there is no filter of system calls for {machine}")
+    token, column = ARCHITECTURES[machine]
     refused = [numbers[column] for numbers in REFUSED.values()]
     steps = [
         (LOAD, 0, 0, ARCHITECTURE),

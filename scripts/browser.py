@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
-NAMES = ("google-chrome-stable", "google-chrome", "chromium", "chromium-browser")
+# Debian's headless shell is the same engine without windows and menus, and takes a third less time.
+SHELL = "chromium-headless-shell"
+NAMES = (SHELL, "google-chrome-stable", "google-chrome", "chromium", "chromium-browser")
 MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 # A browser that keeps to itself: no sandbox, since containers allow none, and no calls home.
 FLAGS = [
@@ -53,7 +55,7 @@ def installers() -> Iterator[tuple[str, list[list[str]]]]:
             "Debian's package",
             [
                 ["apt-get", "update", "-q"],
-                ["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium"],
+                ["apt-get", "install", "-y", "-q", "--no-install-recommends", SHELL],
             ],
         )
     playwright = [sys.executable, "-m", "playwright", "install", "chromium"]

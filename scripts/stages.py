@@ -11,7 +11,9 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "_build" / "results"
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
+# More workers than four would need more memory than many machines have.
+WORKERS = min(4, max(2, os.cpu_count() or 2))
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", str(WORKERS)]
 NOTEBOOKS = ["--nbval", "notebooks", "--dist=loadfile"]
 
 

@@ -192,21 +192,12 @@ class Container:
         user = str(random.SystemRandom().choice(CONTAINER_UIDS))
         variables = [part for item in ENVIRONMENT.items() for part in ("--env", "=".join(item))]
         return [
-            *(
-                self.engine,
-                "run",
-                "--name",
-                name,
-                "--interactive",
-                "--rm",
-                "--network",
-                "none",
-                "--read-only",
-            ),
+            *(self.engine, "run", "--name", name, "--interactive", "--rm", "--pull=never", "--read-only"),
+            *("--network", "none", "--workdir", "/tmp", "--cap-drop", "ALL"),
             *("--memory", str(limits.memory), "--memory-swap", str(limits.memory)),
             *("--pids-limit", str(limits.processes), "--ulimit", f"nproc={limits.processes}"),
-            *("--ulimit", f"nofile={limits.open_files}", "--cap-drop", "ALL"),
-            *("--security-opt", "no-new-privileges", "--user", f"{user}:{user}", "--workdir", "/tmp"),
+            *("--ulimit", f"nofile={limits.open_files}"),
+            *("--security-opt", "no-new-privileges", "--user", f"{user}:{user}"),
             *("--tmpfs", f"/tmp:size={limits.scratch}", "--shm-size", str(limits.scratch)),
             *("--volume", f"{INSIDE}:/inside:ro", *variables),
             *(self.image, "python", "-s", "/inside/worker.py", limits.of_a_process()),

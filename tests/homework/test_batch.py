@@ -255,7 +255,14 @@ def test_a_container_is_started_without_network_and_rights(
     with Process(Container("podman"), Limits()) as process:
         assert process.ask({"run": "x = 1", "seed": 0}, 10) == {"id": 2, "value": None}
     started, ended = (tmp_path / "arguments").read_text().splitlines()
-    for wall in ("--network none", "--read-only", "--cap-drop ALL", "no-new-privileges", "--pids-limit"):
+    for wall in (
+        "--pull=never",
+        "--network none",
+        "--read-only",
+        "--cap-drop ALL",
+        "no-new-privileges",
+        "--pids-limit",
+    ):
         assert wall in started
     name = started.split("--name ")[1].split()[0]
     assert ended == f"kill {name}"

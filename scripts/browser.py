@@ -1,6 +1,6 @@
 """Find a Chromium that starts, or install one: the pages are tested in a real browser, always.
 
-In order: one that the system has, Playwright's, Debian's package (as root), a download by Playwright.
+In order: one that the system has, Playwright's, a package of Debian (as root), a download by Playwright.
 """
 
 import os
@@ -51,13 +51,9 @@ def start(playwright: Playwright) -> Browser | None:
 def installers() -> Iterator[tuple[str, list[list[str]]]]:
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     if is_root and shutil.which("apt-get"):
-        yield (
-            "Debian's package",
-            [
-                ["apt-get", "update", "-q"],
-                ["apt-get", "install", "-y", "-q", "--no-install-recommends", SHELL],
-            ],
-        )
+        for package in (SHELL, "chromium"):
+            install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", package]
+            yield f"Debian's package {package}", [["apt-get", "update", "-q"], install]
     playwright = [sys.executable, "-m", "playwright", "install", "chromium"]
     yield "Playwright's own build", [[*playwright, "--with-deps"] if is_root else playwright]
 

@@ -34,9 +34,10 @@ COUNT_SHIFTS = """
 READ_THROUGH = """async () => {
     const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     const explorables = [...document.querySelectorAll("gradlib-explorable")];
+    const isDrawn = (explorable) => explorable.querySelector(".gl-chart svg[aria-label]") !== null;
     const isWaiting = (explorable) => {
         const { top, bottom } = explorable.getBoundingClientRect();
-        return bottom > 0 && top < innerHeight && !explorable.querySelector(".gl-chart svg[aria-label]");
+        return bottom > 0 && top < innerHeight && !isDrawn(explorable);
     };
     const patience = performance.now() + 20_000;
     for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) {
@@ -47,7 +48,7 @@ READ_THROUGH = """async () => {
     }
     scrollTo(0, 0);
     await frame();
-    return explorables.every((explorable) => explorable.querySelector(".gl-chart svg[aria-label]"));
+    return explorables.every(isDrawn);
 }"""
 
 

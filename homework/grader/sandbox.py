@@ -1,7 +1,8 @@
 """Where students' code runs: bubblewrap on Linux, or a container engine. Never anywhere else.
 
-A backend says how to start the worker inside, and nothing more; it talks through stdin and stdout, and no
-folder is shared. The reasons for each line of bubblewrap's command stand in book/homework.md.
+A backend says how to start the worker inside and how to end it, and nothing more; it talks through stdin
+and stdout, and no folder is shared. The reasons for each line of bubblewrap's command stand in
+book/homework.md.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -176,7 +178,11 @@ class Container:
             raise NoSandbox(self.HELP.format(engine=self.engine, reason="there is no such command"))
         name = f"homework-{uuid4().hex}"
         return subprocess.Popen(
-            self.command(limits, name), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+            self.command(limits, name),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=tempfile.gettempdir(),  # podman leaves a file there when memory ran out
         )
 
     def end(self, started: subprocess.Popen[bytes]) -> None:

@@ -10,8 +10,8 @@ from visit import LAPTOP, PHONE, Visit, visits
 SCREENSHOTS = ROOT / "_build" / "screenshots"
 MOST_RAW, MOST_GZIPPED = 2_000_000, 700_000
 MOST_SHIFT = 0.05
-# Drawings, formulas and code have thousands of pieces that differ in nothing that a rule looks at. Of a
-# drawing its words stay, of the others one piece of each kind, or measuring takes minutes.
+# Drawings, formulas and code have thousands of pieces that differ in nothing that a rule finds fault with. Of
+# a drawing its title stays, of the others one piece of each kind, or measuring takes minutes.
 ONE_OF_A_KIND = """() => {
     const background = (element) => {
         const colour = getComputedStyle(element).backgroundColor;

@@ -21,7 +21,6 @@ from small import HONEST, SMALL, notebook, submission
 
 from gradlib_homework import __main__ as command
 from gradlib_homework import batch
-from gradlib_homework.inside import seccomp
 from gradlib_homework.process import Process
 from gradlib_homework.sandbox import BACKENDS, Bubblewrap, Container, Limits, NoSandbox
 
@@ -234,10 +233,21 @@ def test_a_sandbox_that_does_not_start_is_refused_with_what_it_said(monkeypatch:
         Process(BACKENDS["bubblewrap"], Limits())
 
 
-def test_an_unknown_processor_is_refused() -> None:
+def test_an_unknown_processor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """There the numbers of system calls are others, and a filter would refuse the wrong ones."""
-    with pytest.raises(SystemExit, match="no filter of system calls for z80"):
-        seccomp.program("z80")
+    real = Bubblewrap.command
+    elsewhere = (
+        "import platform, runpy, sys; platform.machine = lambda: 'z80'; sys.path.insert(0, '/inside'); "
+        "runpy.run_path('/inside/worker.py', run_name='__main__')"
+    )
+
+    def on_a_z80(self: Bubblewrap, limits: Limits) -> list[str]:
+        *start, _, limits_of_a_process = real(self, limits)
+        return [*start, "-c", elsewhere, limits_of_a_process]
+
+    monkeypatch.setattr(Bubblewrap, "command", on_a_z80)
+    with pytest.raises(NoSandbox, match="no filter of system calls for z80"):
+        Process(BACKENDS["bubblewrap"], Limits())
 
 
 def test_a_container_is_started_without_network_and_rights(

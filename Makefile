@@ -13,7 +13,7 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test test-portable homework refresh bench repository clean
+.PHONY: help book serve test test-portable pictures homework refresh bench repository clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -42,6 +42,11 @@ test:
 test-portable:
 	@$(PYTHON) scripts/install.py book test
 	@$(BIN)/python scripts/test_portable.py
+
+## make pictures          take a picture of every page: phone and laptop, light and dark
+pictures: book
+	@$(PYTHON) scripts/install.py book test
+	@$(BIN)/python scripts/pictures.py
 
 ## make refresh           run all notebooks again and store their outputs
 refresh:

@@ -24,7 +24,7 @@ class Stage:
     environment: dict[str, str] = field(default_factory=dict)
     """added to that of this process"""
     address_space: int | None = None
-    """bytes that each process may map; None for no limit"""
+    """bytes that each process may map, where the system holds it to them; None for no limit"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def run(stage: Stage) -> Result:
     report.unlink(missing_ok=True)
 
     def limit() -> None:
-        if stage.address_space:
+        if stage.address_space and sys.platform == "linux":
             resource.setrlimit(resource.RLIMIT_AS, (stage.address_space, stage.address_space))
 
     began = time.monotonic()

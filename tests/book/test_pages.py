@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from execution import ROOT
-from visit import LAPTOP, PHONE, Visit, visits
+from visit import LAPTOP, PHONE, visits
 
-SCREENSHOTS = ROOT / "_build" / "screenshots"
 MOST_RAW, MOST_GZIPPED = 2_000_000, 700_000
 MOST_SHIFT = 0.05
 # Drawings, formulas and code have thousands of pieces that differ in nothing that a rule finds fault with. Of
@@ -102,24 +100,14 @@ def test_no_page_needs_sideways_scrolling(seen):
 # Colours do not depend on the width, so their contrast is measured in light on a laptop, in dark on a phone.
 
 
-def test_a_page_is_accessible(seen, name, width):
-    keep_picture(seen, f"{name}-light-{width}")
-    # Without motion, or colours halfway through their change would be measured.
-    seen.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    seen.page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-    keep_picture(seen, f"{name}-dark-{width}")
-    if width == LAPTOP:
-        seen.page.emulate_media(color_scheme="light")
-        seen.page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+def test_a_page_is_accessible(seen, width):
+    if width == PHONE:
+        # Without motion, or colours halfway through their change would be measured.
+        seen.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        seen.page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
     seen.page.evaluate(ONE_OF_A_KIND)
     found = Axe().run(seen.page, options={"resultTypes": ["violations"], "preload": False})
     assert [described(violation) for violation in found.response["violations"]] == []
-
-
-def keep_picture(seen: Visit, name: str) -> None:
-    """Of the whole page, for people to judge; CI stores it."""
-    path = SCREENSHOTS / f"{name.replace('/', '-')}.jpg"
-    seen.page.screenshot(path=path, full_page=True, type="jpeg", quality=80)
 
 
 def described(violation: dict[str, Any]) -> str:

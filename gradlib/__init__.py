@@ -1,6 +1,6 @@
 """gradlib: measure, predict and show how gradients vanish, explode, and are kept alive."""
 
-from gradlib import theory
+from gradlib import jacobian, paths, theory, through_time, training
 from gradlib.explore import explore
 from gradlib.flow import Flow, dead_units, gradient_flow
 from gradlib.initialize import initialize

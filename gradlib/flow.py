@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property, partial
-from math import inf, nan
+from math import inf, isnan, nan
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
@@ -30,13 +31,16 @@ SATURATED_BELOW = 0.1
 """Share of an activation's largest slope under which an element counts as saturated."""
 
 ELEMENTWISE = {"sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus"}
-ELEMENTWISE |= {"celu", "hardsigmoid", "hardswish", "hardtanh", "logsigmoid", "mish", "relu6", "softsign"}
+ELEMENTWISE |= {"celu", "hardsigmoid", "hardswish", "hardtanh", "log_sigmoid", "mish", "relu6", "softsign"}
 """Activations recognised, by the name of the PyTorch function that computes them."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What one pass shows at one layer. Every number is of this batch; every gradient is squared."""
+    """What one pass shows at one layer. Every number is of this batch; every gradient is squared.
+
+    A norm of what is not finite is inf.
+    """
 
     name: str
     scale: float
@@ -46,9 +50,9 @@ class Layer:
     silent: float
     """share of units with slope zero for the whole batch; nan as above"""
     squared_gradient: float
-    """squared norm of ∂loss/∂output, over batch and units"""
+    """squared norm of ∂loss/∂output, over batch and units; nan where the loss does not depend on it"""
     squared_weight_gradient: float
-    """squared norm of ∂loss/∂weight; nan for a frozen weight"""
+    """squared norm of ∂loss/∂weight; nan as above, and for a frozen weight"""
     update_ratio: float
     """norm of ∂loss/∂weight over norm of weight: the step of plain SGD at learning rate 1"""
 
@@ -56,12 +60,14 @@ class Layer:
 class Flow:
     """The gradient at every layer of a model, from one backward pass.
 
-    layers: one `Layer` for each call of a layer, in the order of the forward pass.
+    layers: one `Layer` for each call of a layer, in the order of the forward pass. unwatched: modules
+    with matrices of their own that no layer shows.
     """
 
-    def __init__(self, layers: list[Layer], loss: float) -> None:
+    def __init__(self, layers: list[Layer], loss: float, unwatched: Sequence[str] = ()) -> None:
         self.layers = layers
         self.loss = loss
+        self.unwatched = unwatched
 
     def column(self, name: str) -> NDArray[np.float64]:
         """One number of every layer, by its name in `Layer`, first layer first."""
@@ -76,41 +82,57 @@ class Flow:
     def rate(self) -> float:
         """χ, the factor of the squared gradient per layer going backward, fitted to its logarithm.
 
-        The output layer is left out: its gradient belongs to the loss. 0 if a gradient is exactly
-        zero, inf if one is not finite, nan with fewer than two hidden layers.
+        The output layer is left out: its gradient belongs to the loss. 0 if the gradient of the first
+        layer is exactly zero, inf if one is not finite, nan with fewer than two hidden layers that have one.
         """
-        gradients = self.squared_gradient[:-1]
+        gradients = self.squared_gradient[~np.isnan(self.squared_gradient)][:-1]
         if len(gradients) < 2:
             return nan
         if not np.isfinite(gradients).all():
             return inf
-        if not gradients.all():
+        if not gradients[0]:
             return 0.0
-        return float(np.exp(-np.polyfit(np.arange(len(gradients)), np.log(gradients), 1)[0]))
+        alive = np.flatnonzero(gradients)  # a branch that starts at zero has none
+        if len(alive) < 2:
+            return nan
+        return float(np.exp(-np.polyfit(alive, np.log(gradients[alive]), 1)[0]))
 
     @property
     def verdict(self) -> str:
         """'vanishing', 'healthy' or 'exploding', in a sentence that names the layer where it happens.
 
         A layer is starved when its squared gradient is below 10⁻⁴ of the output layer's, and flooded
-        above 10⁴ times it. The bound is a convention, a hundredfold in norm; `rate` has none.
+        above 10⁴ times it. The bound is a convention, a hundredfold in norm; `rate` has none. The first
+        layer decides: what lies on a branch can have little without keeping it from those before. The
+        output layer is the last one called on which the loss depends.
         """
-        gradients = self.squared_gradient
+        reached = [layer for layer in self.layers if not isnan(layer.squared_gradient)]
+        gradients = np.array([layer.squared_gradient for layer in reached])
+        factor = "" if isnan(self.rate) else f"; squared factor {number(self.rate)} per layer"
 
-        def last(layers: NDArray[np.bool_]) -> str:
-            return self.layers[int(np.flatnonzero(layers)[-1])].name
+        def from_the_first(layers: NDArray[np.bool_]) -> str:
+            name = reached[int(np.argmin([*layers, False])) - 1].name
+            return f"of the output's gradient from {name} backward{factor}"
 
-        if (lost := ~np.isfinite(gradients)).any():
-            return f"exploding: the gradient is not finite from {last(lost)} backward"
-        if gradients[-1] == 0:
-            return "vanishing: the gradient is zero already at the output"
-        share = gradients / gradients[-1]
-        factor = f"; squared factor {number(self.rate)} per layer" if len(gradients) > 2 else ""
-        if (starved := share < DIES_BELOW).any():
-            return f"vanishing: under 1/100 of the output's gradient from {last(starved)} backward{factor}"
-        if (flooded := share > 1 / DIES_BELOW).any():
-            return f"exploding: over 100 times the output's gradient from {last(flooded)} backward{factor}"
-        return f"healthy: within a hundredfold of the output's gradient everywhere{factor}"
+        share = gradients / (gradients[-1] if 0 < gradients[-1] < inf else 1)
+        starved, flooded = share < DIES_BELOW, share > 1 / DIES_BELOW
+        lost = [layer.name for layer in reached if layer.squared_gradient == inf]
+        if lost:
+            said = f"exploding: the gradient is not finite from {lost[-1]} backward"
+        elif gradients[-1] == 0:
+            said = "vanishing: the gradient is zero already at the output"
+        elif starved[0]:
+            said = f"vanishing: under 1/100 {from_the_first(starved)}"
+        elif flooded[0]:
+            said = f"exploding: over 100 times {from_the_first(flooded)}"
+        else:
+            said = "healthy: within a hundredfold of the output's gradient at "
+            apart = [reached[index].name for index in np.flatnonzero(starved | flooded)]
+            said += f"the first layer, but not at {some(apart)}" if apart else "every layer watched"
+            said += factor
+        independent = [layer.name for layer in self.layers if isnan(layer.squared_gradient)]
+        said += f"; the loss does not depend on {some(independent)}" if independent else ""
+        return said + (f"; not watched: {some(self.unwatched)}" if self.unwatched else "")
 
     def plot(self) -> None:
         """Draw the squared gradient over depth."""
@@ -140,12 +162,18 @@ class Flow:
         return f"{as_markdown(heads, rows)}\n\n{self.verdict}"
 
 
+def some(names: Sequence[str]) -> str:
+    """At most three names, and the number of the others."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
 class _Call:
     """What is kept of one call of a layer until both passes are over."""
 
     def __init__(self, name: str, layer: nn.Module, weight: Tensor, output: Tensor) -> None:
         self.name, self.weight, self.output = name, weight, output
         self.unit_dimension = 1 - weight.ndim if isinstance(layer, _ConvNd) else -1
+        self.passed_on = output.clone()  # what comes next may change it in place
         self.activation: tuple[Callable[[Tensor], Tensor], Tensor] | None = None
 
     @cached_property
@@ -159,7 +187,7 @@ class _Call:
             return nan
         function, inputs = self.activation
         largest = slope(function, torch.linspace(-8, 8, 1601).to(inputs)).abs().max()
-        return (slope(function, inputs).abs() < SATURATED_BELOW * largest).double().mean().item()
+        return (slope(function, inputs).abs() < SATURATED_BELOW * largest).cpu().double().mean().item()
 
     @cached_property
     def active_units(self) -> Tensor | None:
@@ -172,9 +200,9 @@ class _Call:
 
     @property
     def silent(self) -> float:
-        return nan if self.active_units is None else 1 - self.active_units.double().mean().item()
+        return nan if self.active_units is None else 1 - self.active_units.cpu().double().mean().item()
 
-    def seen(self, gradient: Tensor, weight_gradient: Tensor | None) -> Layer:
+    def seen(self, gradient: Tensor | None, weight_gradient: Tensor | None) -> Layer:
         squared = nan if weight_gradient is None else squared_norm(weight_gradient)
         size = squared_norm(self.weight)
         return Layer(
@@ -182,7 +210,7 @@ class _Call:
             scale=(squared_norm(self.output) / max(self.output.numel(), 1)) ** 0.5,
             saturated=self.saturated,
             silent=self.silent,
-            squared_gradient=squared_norm(gradient),
+            squared_gradient=nan if gradient is None else squared_norm(gradient),
             squared_weight_gradient=squared,
             update_ratio=(squared / size) ** 0.5 if size else inf,
         )
@@ -191,7 +219,8 @@ class _Call:
 class _Activations(TorchFunctionMode):
     """Sees activation functions however they are called, as modules or as functions.
 
-    The slopes go to the layer called last, which made the pre-activation.
+    The slopes go to the layer whose output it is, else (after a norm, say) to the layer called last; not
+    where the input is no batch, such as a gate that is learned.
     """
 
     def __init__(self, calls: list[_Call]) -> None:
@@ -207,29 +236,41 @@ class _Activations(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").rstrip("_")
-        if name in ELEMENTWISE and args and self.calls and self.calls[-1].activation is None:
-            apply = partial(func, **kwargs)
-            # Clones, as the function may work in place.
-            self.calls[-1].activation = (lambda h: apply(h.clone(), *args[1:])), args[0].detach().clone()
+        if name in ELEMENTWISE and args and self.calls:
+            call = next((call for call in self.calls if call.passed_on is args[0]), self.calls[-1])
+            if call.activation is None and args[0].shape[:1] == call.output.shape[:1]:
+                apply = partial(func, **kwargs)
+                # Clones, as the function may work in place.
+                call.activation = (lambda h: apply(h.clone(), *args[1:])), args[0].detach().clone()
         return func(*args, **kwargs)
 
 
 def squared_norm(tensor: Tensor) -> float:
-    """Sum of squares, in float64 whatever the tensor's type, so that small gradients stay visible."""
-    return tensor.detach().double().square().sum().item()
+    """Sum of squares, in float64 whatever the tensor's type, so that small gradients stay visible.
+
+    inf if an entry is not finite.
+    """
+    total = tensor.detach().cpu().double().square().sum().item()  # Apple's processors have no float64
+    return inf if isnan(total) else total
 
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Leave buffers (running statistics) and the random state as they were found."""
-    saved = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    if any(map(is_lazy, model.parameters())):
+        raise ValueError("gradlib: model has lazy layers, without weights yet; call it once on a batch first")
+    saved = [(module._buffers, {**module._buffers}) for module in model.modules()]
+    values = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
         with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad(), uncompiled():
             yield
     finally:
+        for buffers, found in saved:
+            for name, buffer in found.items():
+                buffers[name] = buffer
         with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                buffer.copy_(saved[name])
+            for buffer, value in values:
+                buffer.copy_(value)
 
 
 def uncompiled() -> AbstractContextManager[None]:
@@ -249,20 +290,19 @@ def recorded(model: nn.Module) -> Iterator[list[_Call]]:
 
     def see(name: str, layer: nn.Module, _: Any, output: Any) -> Tensor | None:
         weight = weight_of(layer)
-        if weight is None or not isinstance(output, Tensor):
+        if weight is None or not isinstance(output, Tensor) or not output.dtype.is_floating_point:
             return None
         if not output.requires_grad:
             output = output.detach().requires_grad_()
         counts[name] += 1
         call = f"{name} (call {counts[name]})" if counts[name] > 1 else name
         calls.append(_Call(call, layer, weight, output))
-        return output.clone()  # what comes next may change it in place
+        return calls[-1].passed_on
 
-    handles = [
-        module.register_forward_hook(partial(see, name or type(module).__name__))
-        for name, module in model.named_modules()
-    ]
+    handles = []
     try:
+        for name, module in model.named_modules():
+            handles.append(module.register_forward_hook(partial(see, name or type(module).__name__)))
         with parametrize.cached(), _Activations(calls):
             yield calls
     finally:
@@ -275,6 +315,19 @@ def weight_of(module: nn.Module) -> Tensor | None:
     weight = getattr(module, "weight", None)
     wrapped = any(getattr(child, "weight", None) is weight for child in module.children())
     return weight if isinstance(weight, Tensor) and weight.ndim >= 2 and not wrapped else None
+
+
+def unwatched(model: nn.Module, calls: list[_Call]) -> list[str]:
+    """Modules with a matrix of their own that none of `calls` shows."""
+    weights = {id(call.weight) for call in calls}
+    covered, found = [f"{call.name.split(' (call ')[0]}." for call in calls], []
+    for name, module in model.named_modules():
+        kind = type(module).__name__
+        owned = [own for own in module.parameters(recurse=False) if own.ndim >= 2 and id(own) not in weights]
+        if owned and not f"{name or kind}.".startswith(tuple(covered)):
+            covered.append(f"{name or kind}.")
+            found.append(f"{name} ({kind})" if name else kind)
+    return found
 
 
 def default_objective(targets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
@@ -292,9 +345,10 @@ def gradient_flow(
 
     model: any module; every submodule whose `weight` is a matrix or kernel is watched, at each of its
     calls. (PyTorch's LSTM, GRU and MultiheadAttention keep theirs inside; the layers around them are
-    seen.) inputs: what the model takes. targets: integer classes or real values; the objective is
-    cross-entropy or mean squared error accordingly, unless given: objective(outputs, targets) must
-    return a scalar tensor. A layer that the loss does not depend on has gradient 0.
+    seen, and the verdict says what is not.) inputs: what the model takes, one object; a model that takes
+    several needs a module around it that takes one. targets: integer classes or real values; the
+    objective is cross-entropy or mean squared error accordingly, unless given: objective(outputs,
+    targets) must return a scalar tensor.
 
     Parameters' `.grad`, buffers, hooks, the random state and the model's mode stay as they were.
     Frozen parameters still let the gradient through. Numbers that are not finite are reported, not
@@ -320,10 +374,12 @@ def gradient_flow(
             )
         free = [call.weight for call in calls if call.weight.requires_grad]
         wanted = [call.output for call in calls] + free
-        gradients = iter(torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True))
+        gradients = iter(torch.autograd.grad(loss, wanted, allow_unused=True))
         at_outputs = [next(gradients) for _ in calls]
         at_weights = [next(gradients) if call.weight.requires_grad else None for call in calls]
-        return Flow([*map(_Call.seen, calls, at_outputs, at_weights)], loss.item())
+        if all(gradient is None for gradient in at_outputs):
+            raise ValueError("gradlib.gradient_flow: the objective depends on no layer of the model")
+        return Flow([*map(_Call.seen, calls, at_outputs, at_weights)], loss.item(), unwatched(model, calls))
 
 
 def dead_units(model: nn.Module, batches: Iterable[Any]) -> NDArray[np.float64]:

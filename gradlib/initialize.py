@@ -16,22 +16,21 @@ from torch import Tensor, nn
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
-def fans(weight: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight of shape (out, in, *kernel)."""
-    receptive_field = weight[0, 0].numel()
-    return weight.shape[1] * receptive_field, weight.shape[0] * receptive_field
+def matrices(layer: Layer) -> tuple[Tensor, ...]:
+    """The weight; of a convolution in groups, the weight of each, as they share no unit."""
+    return layer.weight.chunk(getattr(layer, "groups", 1))
 
 
 def lecun(layer: Layer, gain: float = 1.0) -> None:
     """Var(W) = gain² / fan_in: keeps the length of a linear layer's output (LeCun et al. 1998, §4.6)."""
-    fan_in, _ = fans(layer.weight)
-    nn.init.normal_(layer.weight, std=gain / sqrt(fan_in))
+    nn.init.normal_(layer.weight, std=gain / sqrt(layer.weight[0].numel()))
 
 
 def xavier(layer: Layer, gain: float = 1.0) -> None:
     """Var(W) = 2 gain² / (fan_in + fan_out): a compromise between forward and backward
     (Glorot & Bengio 2010, eq. 16; the normal form)."""
-    nn.init.xavier_normal_(layer.weight, gain)
+    for weight in matrices(layer):
+        nn.init.xavier_normal_(weight, gain)
 
 
 def he(layer: Layer, mode: str = "fan_in", slope: float = 0.0) -> None:
@@ -39,12 +38,14 @@ def he(layer: Layer, mode: str = "fan_in", slope: float = 0.0) -> None:
 
     mode: 'fan_in' keeps the forward signal, 'fan_out' the gradient. slope: of the negative side.
     """
-    nn.init.kaiming_normal_(layer.weight, a=slope, mode=mode)  # type: ignore[arg-type]
+    for weight in matrices(layer):
+        nn.init.kaiming_normal_(weight, a=slope, mode=mode)  # type: ignore[arg-type]
 
 
 def orthogonal(layer: Layer, gain: float = 1.0) -> None:
     """All singular values of W equal `gain` (Saxe, McClelland & Ganguli 2014)."""
-    nn.init.orthogonal_(layer.weight, gain)
+    for weight in matrices(layer):
+        nn.init.orthogonal_(weight, gain)
 
 
 def mean_field(layer: Layer, weight_variance: float = 1.0, bias_variance: float = 0.0) -> None:
@@ -77,7 +78,7 @@ def initialize(module: nn.Module, scheme: str = "he", **options: float | str) ->
     scheme: default, lecun, xavier, he, orthogonal or mean_field; `options` are the scheme's own
     (`gain`, `mode`, `slope`, `weight_variance`, `bias_variance`). Biases become zero except under
     'default' and 'mean_field'. Transposed convolutions, embeddings, recurrent layers and attention's
-    inner weights are left alone. Raises ValueError for an unknown scheme, a negative variance, a
+    packed weights are left alone. Raises ValueError for an unknown scheme, a negative variance, a
     module without such layers, or a weight that is computed from others (weight normalization, pruning);
     TypeError for an option that the scheme does not have.
     """

@@ -26,7 +26,7 @@ def layer_jacobians(blocks: Blocks, inputs: Tensor) -> list[Tensor]:
 
     blocks: modules applied one after another, each to every input by itself. inputs: (batch, *features).
     Returns one float64 tensor a block, (batch, outputs, inputs), features flattened. Raises ValueError for no
-    blocks, no inputs, batch normalization in training mode (there an output depends on other inputs) and
+    blocks, no inputs, batch normalization by the batch (there an output depends on other inputs) and
     entries that are not finite.
     """
     blocks = list(blocks)
@@ -37,16 +37,17 @@ def layer_jacobians(blocks: Blocks, inputs: Tensor) -> list[Tensor]:
         )
     jacobians = []
     for index, block in enumerate(blocks):
-        if any(isinstance(module, _BatchNorm) and module.training for module in block.modules()):
+        norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+        if any(norm.training or norm.running_mean is None for norm in norms):
             raise ValueError(
                 f"gradlib.jacobian: block {index} normalises over the batch, so no input has a Jacobian of "
-                "its own; call .eval() on it first"
+                "its own; keep running statistics and call .eval() on it first"
             )
 
         def alone(x: Tensor, block: nn.Module = block) -> Tensor:
             return block(x.clone()[None])[0].flatten()  # a clone, lest an in-place block change the input
 
-        jacobians.append(vmap(jacrev(alone))(inputs).detach().flatten(start_dim=2).double())
+        jacobians.append(vmap(jacrev(alone))(inputs).detach().flatten(start_dim=2).cpu().double())
         if not jacobians[-1].isfinite().all():
             raise ValueError(f"gradlib.jacobian: the Jacobian of block {index} is not finite everywhere")
         with torch.no_grad():

@@ -96,10 +96,12 @@ def unrolled(model: nn.Module) -> Iterator[list[Step]]:
     (layer,) = layers
     steps: list[Step] = []
 
-    def forward(inputs: Tensor, state: Any = None) -> Any:
-        if isinstance(inputs, Tensor) and not inputs.requires_grad:
-            inputs = inputs.detach().requires_grad_()  # so that a frozen layer is part of the graph
-        steps[:] = unroll(layer, inputs, state)
+    def forward(input: Tensor, hx: Any = None) -> Any:
+        if steps:
+            raise ValueError("gradlib.gradient_through_time: the recurrent layer is called more than once")
+        if isinstance(input, Tensor) and not input.requires_grad:
+            input = input.detach().requires_grad_()  # so that a frozen layer is part of the graph
+        steps[:] = unroll(layer, input, hx)
         return gathered(layer, steps)
 
     layer.forward = forward

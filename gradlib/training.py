@@ -26,8 +26,8 @@ def train(
 
     build: returns a fresh network; it is called once after seeding with each of `seeds`. The networks'
     weights are stacked and trained together: with an optimizer that treats every element alone (SGD,
-    Adam), each runs exactly as it would by itself, batch normalization included. targets: classes or
-    real values, as in `gradient_flow`. Raises ValueError for steps < 1 or lr ≤ 0.
+    Adam), each runs exactly as it would by itself, batch normalization and frozen parameters included.
+    targets: classes or real values, as in `gradient_flow`. Raises ValueError for steps < 1 or lr ≤ 0.
     """
     if steps < 1 or lr <= 0:
         raise ValueError(f"gradlib.train: steps={steps}, lr={lr}; expected steps ≥ 1 and lr > 0")
@@ -37,8 +37,9 @@ def train(
         nets.append(build())
     parameters, buffers = stack_module_state(nets)
     # One tensor of all parameters: an optimizer's step then costs the same at any depth.
-    flat = torch.cat([stacked.detach().flatten(1) for stacked in parameters.values()], dim=1).requires_grad_()
-    sizes = [stacked[0].numel() for stacked in parameters.values()]
+    learned = {name: stacked for name, stacked in parameters.items() if stacked.requires_grad}
+    flat = torch.cat([stacked.detach().flatten(1) for stacked in learned.values()], dim=1).requires_grad_()
+    sizes = [stacked[0].numel() for stacked in learned.values()]
     objective = default_objective(targets)
 
     def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
@@ -48,9 +49,9 @@ def train(
     losses = torch.empty(steps, len(nets))
     for index in range(steps):
         step.zero_grad()
-        pieces = zip(parameters.items(), flat.split(sizes, dim=1), strict=True)
+        pieces = zip(learned.items(), flat.split(sizes, dim=1), strict=True)
         views = {name: piece.view(stacked.shape) for (name, stacked), piece in pieces}
-        of_each = vmap(loss)(views, buffers)
+        of_each = vmap(loss)({**parameters, **views}, buffers)
         of_each.sum().backward()
         step.step()
         losses[index] = of_each.detach()

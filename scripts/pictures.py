@@ -1,4 +1,4 @@
-"""Take a picture of every page of the built book, on a phone and a laptop, in light and dark, for people to judge."""
+"""Take pictures of the built pages, on a phone and a laptop, in light and dark, for people to judge."""
 
 from itertools import product
 

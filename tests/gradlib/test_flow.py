@@ -76,6 +76,110 @@ def test_verdict_names_the_layer_where_the_gradient_dies():
     assert "from blocks.4.linear backward" in gradient_flow(net, *batch()).verdict
 
 
+class Branched(nn.Module):
+    """x + αf(x), with α and f as given."""
+
+    def __init__(self, branch, scale=1.0):
+        super().__init__()
+        self.branch, self.scale = branch, nn.Parameter(torch.tensor(scale))
+
+    def forward(self, x):
+        return x + self.scale * self.branch(x)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-5])
+def test_branches_that_start_at_zero_do_not_make_a_network_vanish(scale):
+    """SkipInit, Fixup and LoRA start so, and train."""
+    blocks = [Branched(nn.Linear(WIDTH, WIDTH), scale) for _ in range(5)]
+    flow = gradient_flow(nn.Sequential(nn.Linear(WIDTH, WIDTH), *blocks, nn.Linear(WIDTH, 1)), *batch())
+    assert flow.verdict.startswith(
+        "healthy: within a hundredfold of the output's gradient at the first layer"
+    )
+    assert "but not at 1.branch, 2.branch, 3.branch and 2 more" in flow.verdict
+    assert isnan(flow.rate) if scale == 0 else 0 < flow.rate < inf
+
+
+def test_layers_that_the_loss_does_not_depend_on_have_no_say():
+    class TwoHeads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.policy, self.value = (nn.Linear(WIDTH, n) for n in (WIDTH, 1, 1))
+
+        def forward(self, x):
+            return self.policy(F.relu(self.body(x))), self.value(F.relu(self.body(x)))
+
+    def on_the_policy(outputs, targets):
+        return F.mse_loss(outputs[0], targets)
+
+    flow = gradient_flow(TwoHeads(), *batch(), objective=on_the_policy)
+    assert flow.verdict.startswith("healthy")
+    assert flow.verdict.endswith("the loss does not depend on body (call 2), value")
+    assert isnan(flow.layers[-1].squared_gradient)
+    with pytest.raises(ValueError, match="depends on no layer"):
+        gradient_flow(nn.Linear(4, 1), *batch(4), objective=lambda *_: torch.ones((), requires_grad=True) * 2)
+
+
+def test_verdict_says_which_modules_it_does_not_watch():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.memory, self.readout = nn.LSTM(4, 8), utils.parametrizations.weight_norm(nn.Linear(8, 1))
+
+        def forward(self, x):
+            return self.readout(self.memory(x)[0])
+
+    flow = gradient_flow(Recurrent(), torch.randn(5, 3, 4), torch.randn(5, 3, 1))
+    assert flow.verdict.endswith("; not watched: memory (LSTM)")
+    attention = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), 1)
+    flow = gradient_flow(attention, torch.randn(5, 3, 8), torch.randn(5, 3, 8))
+    assert flow.verdict.endswith("; not watched: layers.0.self_attn (MultiheadAttention)")
+    assert "not watched" not in gradient_flow(MLP(4, 8, 2, 1), *batch(4)).verdict
+
+
+def test_an_activation_belongs_to_the_layer_whose_output_it_takes():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+            self.gate = nn.Parameter(torch.zeros(()))
+            nn.init.constant_(self.first.bias[: WIDTH // 2], -100.0)
+
+        def forward(self, x):
+            a, b = self.first(x), self.second(x)
+            return F.relu(a) * b * torch.sigmoid(self.gate)
+
+    first, second = gradient_flow(Gated(), *batch(outputs=WIDTH)).layers
+    assert first.silent == pytest.approx(0.5, abs=0.1)
+    assert isnan(second.silent)  # the sigmoid is of a parameter, not of a layer
+
+
+def test_buffers_that_a_pass_replaces_come_back():
+    class Cached(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 1)
+            self.register_buffer("none", None)
+            self.register_buffer("short", torch.zeros(2))
+
+        def forward(self, x):
+            self.none, self.short = torch.ones(3), torch.ones(len(x))
+            return self.linear(x)
+
+    model = Cached()
+    gradient_flow(model, *batch(4))
+    assert model.none is None
+    assert model.short.tolist() == [0.0, 0.0]
+
+
+def test_a_model_that_cannot_be_watched_keeps_no_hook():
+    model = nn.Sequential(nn.Linear(4, 4), torch.jit.script(nn.Linear(4, 1)))
+    with pytest.raises(RuntimeError, match="ScriptModules"):
+        gradient_flow(model, *batch(4))
+    assert not model[0]._forward_hooks
+    with pytest.raises(ValueError, match="call it once on a batch first"):
+        gradient_flow(nn.LazyLinear(1), *batch(4))
+
+
 def test_zero_and_missing_gradients_are_told_not_raised():
     net = MLP(WIDTH, WIDTH, DEPTH, 1)
     nn.init.zeros_(net.readout.weight)
@@ -96,6 +200,7 @@ def test_nothing_is_said_of_units_that_got_no_number():
     net, (x, y) = MLP(WIDTH, WIDTH, 2, 1), batch()
     flow = gradient_flow(net, x * nan, y)
     assert np.isnan(flow.column("silent")).all() and np.isnan(flow.column("saturated")).all()
+    assert np.isinf(flow.squared_gradient).all() and np.isinf(flow.column("squared_weight_gradient")).all()
     with pytest.raises(ValueError, match="inf or nan"):
         dead_units(net, [x, x * nan])
 

@@ -43,6 +43,18 @@ def test_convolutions_count_their_receptive_field():
     assert layer.weight.var().item() == pytest.approx(2 / (64 * 9), rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "options", "variance"),
+    [("he", {"mode": "fan_out"}, 2 / 9), ("xavier", {}, 2 / 18), ("lecun", {}, 1 / 9)],
+)
+def test_a_group_of_a_convolution_feeds_only_its_own_units(scheme, options, variance):
+    layer = nn.Conv2d(2048, 2048, 3, groups=2048)
+    initialize(layer, scheme, **options)
+    assert layer.weight.var().item() == pytest.approx(variance, rel=0.05)
+    initialize(layer, "orthogonal")
+    torch.testing.assert_close(layer.weight.detach().square().sum((1, 2, 3)), torch.ones(2048))
+
+
 def test_biases_are_zero_unless_the_scheme_draws_them():
     assert drawn("he").bias.abs().max() == 0
     assert drawn("default").bias.var().item() == pytest.approx(1 / (3 * FAN_IN), rel=0.1)

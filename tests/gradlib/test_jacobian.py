@@ -162,6 +162,11 @@ class Infinite(nn.Module):
         ([nn.Tanh()], torch.zeros(3), "1 blocks and inputs of shape (3,); expected at least one block"),
         ([nn.Tanh()], torch.zeros(0, 3), "inputs of shape (0, 3)"),
         ([nn.Tanh(), nn.BatchNorm1d(3)], torch.zeros(2, 3), "block 1 normalises over the batch"),
+        (
+            [nn.BatchNorm1d(3, track_running_stats=False).eval()],
+            torch.zeros(2, 3),
+            "block 0 normalises over the batch",
+        ),
         ([nn.Tanh(), Infinite()], torch.ones(2, 3), "the Jacobian of block 1 is not finite everywhere"),
     ],
 )

@@ -121,3 +121,16 @@ def test_a_readers_own_model_is_measured_and_left_as_it_was():
 def test_models_without_a_single_recurrent_layer_are_refused(model):
     with pytest.raises(ValueError, match=r"model has [02] recurrent layers; expected exactly one"):
         gradient_through_time(model, torch.zeros(2, 2, 3), torch.zeros(2, 2, 3))
+
+
+def test_a_recurrent_layer_that_is_called_twice_is_refused():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.memory = nn.GRU(3, 3)
+
+        def forward(self, x):
+            return self.memory(self.memory(x)[0])[0]
+
+    with pytest.raises(ValueError, match="called more than once"):
+        gradient_through_time(Twice(), torch.zeros(2, 2, 3), torch.zeros(2, 2, 3))

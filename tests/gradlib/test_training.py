@@ -48,6 +48,28 @@ def test_each_seed_runs_as_it_would_alone_under_normalization(normalization):
     assert together[0, -1] < together[0, 0]
 
 
+def test_what_is_frozen_stays_so():
+    inputs, labels = spirals(60)
+
+    def frozen():
+        net = MLP(2, 8, 3, 3, "tanh", "xavier")
+        net.blocks[0].requires_grad_(False)
+        return net
+
+    torch.manual_seed(0)
+    net = frozen()
+    step = torch.optim.SGD([weight for weight in net.parameters() if weight.requires_grad], lr=0.5)
+    expected = []
+    for _ in range(20):
+        step.zero_grad()
+        loss = F.cross_entropy(net(inputs), labels)
+        loss.backward()
+        step.step()
+        expected.append(loss.item())
+    losses = train(frozen, inputs, labels, 20, 0.5, range(1), torch.optim.SGD)
+    np.testing.assert_allclose(losses[0], expected, rtol=1e-9)
+
+
 def test_real_targets_are_fitted_by_squared_error():
     inputs = gaussian_inputs(64, 4)
     losses = train(lambda: MLP(4, 16, 1, 1, "identity"), inputs, inputs[:, :1], steps=200, lr=0.02)

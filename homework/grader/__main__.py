@@ -79,9 +79,13 @@ def run_release(options: argparse.Namespace) -> None:
 
 
 def run_try(options: argparse.Namespace) -> None:
+    from gradlib_homework.assignment import NotANotebook
     from gradlib_homework.trial import try_out
 
-    sys.exit(not try_out(options.notebook))
+    try:
+        sys.exit(not try_out(options.notebook))
+    except (OSError, NotANotebook) as error:
+        sys.exit(f"homework: {options.notebook}: {error}")
 
 
 def run_grade(options: argparse.Namespace) -> None:
@@ -125,13 +129,13 @@ def run_grade(options: argparse.Namespace) -> None:
 
     try:
         by_hand = report.read_by_hand(target / "by-hand.csv", submissions)
-    except report.NoPoints as error:
+    except gradebook.Unreadable as error:
         sys.exit(f"homework: {error}")
     entries = [
-        report.Entry(
+        report.entry_of(
             one,
             None if one.refused else record.results.get(batch.name(content, one.content, limits)),
-            by_hand.get((one.student, one.id), {}),
+            by_hand,
         )
         for one in submissions
     ]
@@ -143,17 +147,22 @@ def run_grade(options: argparse.Namespace) -> None:
     (target / "summary.html").write_text(report.summary_page(entries, asked, name), encoding="utf-8")
     for exported in options.gradebook:
         try:
-            system, unknown = gradebook.fill(
+            system, notes = gradebook.fill(
                 exported, report.marks(entries, asked), name, asked.possible, target / "grades.tmp"
             )
-        except gradebook.UnknownGradebook as error:
+        except gradebook.Unreadable as error:
             sys.exit(f"homework: {error}")
         filled = (target / "grades.tmp").replace(target / f"grades-{system.lower()}.csv")
-        print(f"For {system}: {filled}" + (f"; not in {exported}: {', '.join(unknown)}" if unknown else ""))
+        print(f"For {system}: {filled}")
+        for note in notes:
+            print(f"  {exported}: {note}")
     refused = [entry for entry in entries if entry.refused]
     print(f"{len(entries) - len(refused)} graded ({new} new, {seconds:.0f} s), {len(refused)} not graded.")
     for entry in refused:
         print(f"  not graded: {entry.submission.student}: {entry.refused}")
+    for entry in entries:
+        if entry.changed:
+            print(f"  another answer than the one that has points by hand: {entry.submission.student}")
     print(f"Grades, feedback, summary and answers to grade by hand: {target}")
 
 

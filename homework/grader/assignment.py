@@ -23,7 +23,10 @@ MOST_BYTES = 20 << 20
 HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS.*?^[ \t]*### END HIDDEN TESTS[^\n]*\n?", re.M | re.S)
 STUB = 'raise NotImplementedError("Not answered yet: write your answer here, in place of this line.")'
 """What the student version has in the place of a solution."""
+TO_WRITE = "*Write your answer here, in place of this line.*"
+"""likewise, where words are asked for"""
 ANSWERS = (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+HELPERS = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 HEADING = re.compile(r"^## +(.+?)\s*$", re.M)
 
 
@@ -170,19 +173,30 @@ def place(assignment: Assignment, notebook: NotebookNode) -> Answers:
     By the id that nbgrader wrote into it, else by its notebook id, else by its text. Where an answer has no
     such cell, or one that nobody filled in, by the names that it binds. Cells of the student's own follow the
     cell that they stand behind. So a notebook whose cells were copied, moved or added, or that lost its
-    metadata on the way, runs as its author meant it.
+    metadata on the way, runs as its author meant it. Words under an open question answer it, in any cell.
+
+    Raises NotANotebook for one of something else.
     """
     known = [identify(assignment, node) for node in notebook.cells]
+    if not is_of(assignment, notebook):
+        raise NotANotebook(
+            "this is the notebook of something else: it has no heading of this assignment, and few of the "
+            "names that are asked for"
+        )
     filled = {
         cell.id for cell, node in zip(known, notebook.cells, strict=True) if cell and STUB not in node.source
     }
     wanted = {name: id for name, id in assignment.names.items() if id not in filled}
-    answers, last = Answers(), None
+    open_questions = {cell.question: cell.id for cell in assignment.cells if cell.kind == "written"}
+    answers, last, question = Answers(), None, ""
     for cell, node in zip(known, notebook.cells, strict=True):
         source, changed = node.source, cell and node.source.strip() != cell.shown
         last = cell.id if cell else last
-        if cell and cell.kind == "written":
-            answers.written[cell.id] = "\n\n".join(filter(None, (answers.written.get(cell.id), source)))
+        heading = HEADING.search(source) if node.cell_type == "markdown" else None
+        question = cell.question if cell else heading[1] if heading else question
+        if question in open_questions and (node.cell_type != "code" or is_comment(source)):
+            id, words = open_questions[question], added(assignment, question, source)
+            answers.written[id] = "\n\n".join(filter(None, (answers.written.get(id), words)))
         if node.cell_type != "code":
             continue
         if cell and cell.kind in ("given", "test") and changed:
@@ -195,7 +209,49 @@ def place(assignment: Assignment, notebook: NotebookNode) -> Answers:
                 answers.at[found[0]].append(source)
             elif not cell:
                 (answers.after[last] if last else answers.before).append(source)
+            elif cell.kind == "test":
+                answers.before += new_helpers(cell, source)
     return answers
+
+
+def is_of(assignment: Assignment, notebook: NotebookNode) -> bool:
+    """Whether a notebook has a heading of this assignment, or at least half of the names that it asks for."""
+    headings = {cell.question for cell in assignment.graded}
+    named = [names_bound_by(node.source) for node in notebook.cells if node.cell_type == "code"]
+    there = set().union(*named) & set(assignment.names)
+    texts = [node.source for node in notebook.cells if node.cell_type != "code"]
+    return 2 * len(there) >= len(assignment.names) or any(
+        headings & set(HEADING.findall(text)) for text in texts
+    )
+
+
+def is_comment(source: str) -> bool:
+    try:
+        return not ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def added(assignment: Assignment, question: str, source: str) -> str:
+    """The lines that the assignment does not have under this heading."""
+    ours = {
+        line.strip()
+        for cell in assignment.cells
+        if cell.question == question and cell.kind != "written"
+        for line in cell.shown.split("\n")
+    }
+    kept = [line for line in source.split("\n") if not line.strip() or line.strip() not in {*ours, TO_WRITE}]
+    return "\n".join(kept).strip()
+
+
+def new_helpers(cell: Cell, source: str) -> list[str]:
+    """Imports and definitions that a student put into a cell of tests."""
+    try:
+        ours, theirs = ast.parse(cell.source).body, ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    known = {ast.dump(statement) for statement in ours}
+    return [ast.unparse(one) for one in theirs if isinstance(one, HELPERS) and ast.dump(one) not in known]
 
 
 def identify(assignment: Assignment, node: NotebookNode) -> Cell | None:

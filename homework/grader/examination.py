@@ -26,6 +26,7 @@ from gradlib_homework.assignment import (
     Cell,
     NotANotebook,
     bound,
+    names_bound_by,
     place,
     read_assignment,
     read_notebook,
@@ -176,6 +177,8 @@ class Examiner:
 
     def __post_init__(self) -> None:
         self.names: dict[str, Any] = {}
+        self.failed: dict[str, str] = {}
+        """what the cell that should bind a name of the student's raised"""
         self.theirs = set(self.assignment.names)
 
     def prepare(self, cell: Cell) -> None:
@@ -212,10 +215,11 @@ class Examiner:
         if told := getattr(error, "told", None):
             expected = "" if hidden else getattr(error, "expected", "")
             return f"{told}{expected}"
-        return f"{about}: {reason(error, self.assignment)}" if about else reason(error, self.assignment)
+        why = reason(error, self.assignment, self.failed)
+        return f"{about}: {why}" if about else why
 
 
-def reason(error: Exception, assignment: Assignment) -> str:
+def reason(error: Exception, assignment: Assignment, failed: dict[str, str]) -> str:
     match error:
         case StudentError(args=("NotImplementedError", _)):
             return "this is not answered yet."
@@ -225,6 +229,8 @@ def reason(error: Exception, assignment: Assignment) -> str:
             return f"your code gave no answer; {REASONS[str(error)]}."
         case NoData():
             return "your code gave back something that is no number, text, list, dict or tensor."
+        case NameError() if error.name in failed:
+            return f"there is no {error.name}: the cell that defines it raised {failed[error.name]} here."
         case NameError() if error.name in assignment.names:
             return f"there is no {error.name}: the cell that defines it is missing, or failed first."
         case AssertionError():
@@ -307,7 +313,11 @@ def run(asked: Assignment, answers: Answers, student: Student) -> list[dict[str,
     lacking: list[str] = []
 
     def attempt(sources: list[str]) -> None:
-        lacking.extend(source for source in sources if student.run(source) == "NameError")
+        for source in sources:
+            error = student.run(source)
+            lacking.extend([source] if error == "NameError" else [])
+            failed = dict.fromkeys(names_bound_by(source) & set(asked.names), error)
+            examiner.failed.update({name: error for name, error in failed.items() if error})
 
     attempt(answers.before)
     for cell in asked.cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterable
@@ -26,8 +27,8 @@ class Mark:
     feedback: str
 
 
-class UnknownGradebook(ValueError):
-    """The file is neither what Canvas nor what Moodle exports."""
+class Unreadable(ValueError):
+    """The table is not what it should be, in words for the teacher."""
 
 
 def number(points: float) -> str:
@@ -39,15 +40,21 @@ def safe(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def write(path: Path, rows: Iterable[Iterable[str]]) -> None:
+def write(path: Path, rows: Iterable[Iterable[str]], encoding: str = "utf-8") -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[safe(cell) for cell in row] for row in rows])
-    path.write_text(text.getvalue(), encoding="utf-8")
+    path.write_text(text.getvalue(), encoding=encoding)
 
 
 def read(path: Path) -> list[list[str]]:
-    """The rows of a table, separated by semicolons where people write the comma in numbers."""
-    text = path.read_text(encoding="utf-8-sig")
+    """The rows of a table, separated by semicolons where people write the comma in numbers.
+
+    Raises Unreadable.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unreadable(f"{path} is not in UTF-8; save it once more, as 'CSV UTF-8'") from None
     separator = ";" if ";" in text.partition("\n")[0] else ","
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
 
@@ -57,14 +64,14 @@ def fill(
 ) -> tuple[str, list[str]]:
     """Write the exported gradebook with these marks into `target`.
 
-    Returns which system it is of, and the students of whom it does not know. Raises UnknownGradebook.
+    Returns which system it is of, and what the teacher should know of it. Raises Unreadable.
     """
     head, *rows = read(exported) or [[]]
     if {"ID", "Section"} <= set(head):
         return "Canvas", fill_canvas(head, rows, marks, assignment, possible, target)
     if set(MOODLE) <= set(head):
         return "Moodle", fill_moodle(head, rows, marks, target)
-    raise UnknownGradebook(
+    raise Unreadable(
         f"{exported}: neither a gradebook of Canvas (Student, ID, …, Section, …) nor a grading worksheet of "
         f"Moodle in English ({', …, '.join(MOODLE)})"
     )
@@ -88,17 +95,28 @@ def fill_canvas(
     places = [head.index(title) for title in kept]
     known = {mark.id: mark for mark in marks if mark.id}
     filled = [[*kept, column]]
+    notes = [] if column in head else [f"it has no column {assignment} (NUMBER), so the import makes one"]
     seen = set()
     for row in rows:
         points = row[head.index(column)] if column in head else ""
         if "Points Possible" in row[0]:
-            points = points or number(possible)
+            points = points.strip() or number(possible)
+            with contextlib.suppress(ValueError):
+                if float(points.replace(",", ".")) != possible:
+                    notes.append(
+                        f"{column} is out of {points} there, and these points out of {number(possible)}"
+                    )
         if mark := known.get(row[head.index("ID")]):
             seen.add(mark.id)
             points = points if mark.points is None else number(mark.points)
         filled.append([*(row[place] for place in places), points])
     write(target, filled)
-    return [mark.student for mark in marks if mark.id not in seen]
+    return notes + not_in_it(marks, seen)
+
+
+def not_in_it(marks: list[Mark], seen: set[str]) -> list[str]:
+    missing = [mark.student for mark in marks if mark.id not in seen]
+    return [f"not in it: {', '.join(missing)}"] if missing else []
 
 
 def fill_moodle(head: list[str], rows: list[list[str]], marks: list[Mark], target: Path) -> list[str]:
@@ -120,4 +138,4 @@ def fill_moodle(head: list[str], rows: list[list[str]], marks: list[Mark], targe
                 row[head.index("Feedback comments")] = mark.feedback
             filled.append(row)
     write(target, filled)
-    return [mark.student for mark in marks if mark.id not in seen]
+    return not_in_it(marks, seen)

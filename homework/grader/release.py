@@ -18,14 +18,14 @@ from nbgrader.preprocessors import (
 )
 from traitlets.config import Config
 
-from gradlib_homework.assignment import STUB, read_assignment
+from gradlib_homework.assignment import STUB, TO_WRITE, read_assignment
 from gradlib_homework.examination import grade
 from gradlib_homework.pages import templates
 
 STUBS = Config(
     ClearSolutions={
         "code_stub": {"python": STUB},
-        "text_stub": "*Write your answer here, in place of this line.*",
+        "text_stub": TO_WRITE,
     }
 )
 STEPS = (

@@ -11,7 +11,7 @@ from typing import Any
 
 from gradlib_homework.assignment import Assignment, Cell
 from gradlib_homework.collection import Submission
-from gradlib_homework.gradebook import Mark, number, read, write
+from gradlib_homework.gradebook import Mark, Unreadable, number, read, safe, write
 from gradlib_homework.pages import templates
 from gradlib_homework.process import REASONS
 
@@ -29,6 +29,8 @@ class Entry:
     result: dict[str, Any] | None
     by_hand: dict[str, tuple[float, str]] = field(default_factory=dict)
     """id of a written answer: points and comment"""
+    changed: bool = False
+    """whether an answer is another than the one that was given points by hand"""
 
     @property
     def refused(self) -> str:
@@ -90,8 +92,14 @@ def feedback_page(entry: Entry, asked: Assignment, name: str) -> str:
             told=told(entry),
             possible=asked.possible,
             number=number,
+            sentence=sentence,
         )
     )
+
+
+def sentence(text: str) -> str:
+    """With a capital, unless it begins with a symbol."""
+    return text[0].upper() + text[1:] if re.match("[a-z]{2}", text) else text
 
 
 def summary_page(entries: list[Entry], asked: Assignment, name: str) -> str:
@@ -121,6 +129,11 @@ def summary_page(entries: list[Entry], asked: Assignment, name: str) -> str:
             refused=[entry for entry in entries if entry.refused],
             suspicious=[(entry, found) for entry in graded if (found := entry.suspicions())],
             same=[students for students in same.values() if len(students) > 1],
+            silent=[
+                entry.submission.student
+                for entry in graded
+                if (words := (entry.result or {}).get("written")) and not any(words.values())
+            ],
             number=number,
         )
     )
@@ -157,19 +170,21 @@ def write_grades(entries: list[Entry], asked: Assignment, path: Path) -> None:
 HAND = ["student", "id", "question", "possible", "points", "comment", "answer"]
 
 
-class NoPoints(Exception):
+class NoPoints(Unreadable):
     """What a teacher wrote by hand cannot be read as points."""
 
 
-def read_by_hand(
-    path: Path, submissions: list[Submission]
-) -> dict[tuple[str, str], dict[str, tuple[float, str]]]:
-    """Points that the teacher wrote into `by-hand.csv`, by student and id.
+ByHand = dict[tuple[str, str], dict[str, tuple[float, str, str]]]
+
+
+def read_by_hand(path: Path, submissions: list[Submission]) -> ByHand:
+    """Points that the teacher wrote into `by-hand.csv`, with the comment and the answer that they are for, by
+    student and id.
 
     Raises NoPoints for a file that has lost a column, for points of nobody who handed in, and for anything
-    but a number from 0 to what is possible.
+    but a number from 0 to what is possible; Unreadable for what is not in UTF-8.
     """
-    found: dict[tuple[str, str], dict[str, tuple[float, str]]] = {}
+    found: ByHand = {}
     if not path.exists():
         return found
     head, *lines = read(path) or [[]]
@@ -191,8 +206,27 @@ def read_by_hand(
             who = row["student"].removeprefix("'"), row["id"]
             if who not in known:
                 raise NoPoints(f"{path}: there is no submission of {row['student']}, id {row['id']!r}")
-            found.setdefault(who, {})[row["question"]] = points, row["comment"]
+            found.setdefault(who, {})[row["question"]] = (
+                points,
+                row["comment"].removeprefix("'"),
+                row["answer"],
+            )
     return found
+
+
+def entry_of(submission: Submission, result: dict[str, Any] | None, by_hand: ByHand) -> Entry:
+    """What was given by hand counts for the answer that it was given for.
+
+    A spreadsheet may break the answer's lines anew, and loses nothing by it.
+    """
+    entry = Entry(submission, result)
+    for id, (points, comment, answer) in by_hand.get((submission.student, submission.id), {}).items():
+        now = (result or {}).get("written", {}).get(id, "")
+        if safe(now).split() == answer.split():
+            entry.by_hand[id] = points, comment
+        else:
+            entry.changed = True
+    return entry
 
 
 def write_by_hand(entries: list[Entry], asked: Assignment, path: Path) -> None:
@@ -209,4 +243,4 @@ def write_by_hand(entries: list[Entry], asked: Assignment, path: Path) -> None:
                 student = entry.submission.student, entry.submission.id
                 rows.append([*student, cell.id, number(cell.points), given, comment, answer])
     if len(rows) > 1:
-        write(path, rows)
+        write(path, rows, encoding="utf-8-sig")  # so that Excel keeps what is not ASCII

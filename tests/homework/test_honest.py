@@ -244,6 +244,57 @@ def test_a_written_answer_reaches_the_teacher() -> None:
     assert graded(cells)["written"] == {"words": "Because it is so."}
 
 
+WORDS = "Because it is so.\n\nAnd why not?"
+ELSEWHERE: dict[str, Callable[[Cells], Cells]] = {
+    "in a cell behind": lambda cells: [*cells, new_markdown_cell(WORDS)],
+    "in a cell behind, the placeholder deleted": lambda cells: [*cells[:-1], new_markdown_cell(WORDS)],
+    "in the cell of the question": lambda cells: [
+        *cells[:-2],
+        new_markdown_cell(f"{cells[-2].source}\n\n{WORDS}"),
+    ],
+    "behind the placeholder": lambda cells: [
+        *cells[:-1],
+        new_markdown_cell(f"{cells[-1].source}\n\n{WORDS}"),
+    ],
+    "without metadata": lambda cells: stripped([*cells[:-1], new_markdown_cell(WORDS)]),
+    "as a comment": lambda cells: [*cells, new_code_cell("# Because it is so.\n\n# And why not?")],
+    "never": lambda cells: cells,
+}
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_words_reach_the_teacher_wherever_they_stand(where: str) -> None:
+    found = graded(ELSEWHERE[where](submission()))["written"].get("words", "")
+    assert found.replace("# ", "") == ("" if where == "never" else WORDS)
+
+
+def test_what_a_student_adds_to_a_cell_of_checks_is_there() -> None:
+    cells = submission(
+        {"scale": "def scale(values, factor):\n    return list(times(values, repeat(factor)))"}
+    )
+    check = next(cell for cell in cells if cell.id == "scale-public")
+    check.source = (
+        "from itertools import repeat\n"
+        f"def times(a, b):\n    return map(math.prod, zip(a, b))\n{check.source}\nprint(scale([1], 2))"
+    )
+    assert marks(graded(cells)) == FULL
+
+
+def test_a_cell_that_fails_here_is_named_with_its_reason() -> None:
+    result = graded(submission({"scale": f"import seaborn\n{HONEST['scale']}"}))
+    told = [test["told"] for test in result["tests"] if test["told"]]
+    assert told[0].endswith("there is no scale: the cell that defines it raised ModuleNotFoundError here.")
+
+
+def test_another_notebook_is_no_zero() -> None:
+    other = [
+        new_markdown_cell("## Question 1: Something else"),
+        new_code_cell("def scales(): pass", id="scale"),
+    ]
+    assert graded(other)["refused"].startswith("this is the notebook of something else")
+    assert marks(graded([new_code_cell(HONEST["scale"])])) == {"scale": 10, "extent": 0}
+
+
 def test_the_same_submission_gets_the_same_mark() -> None:
     """An answer that draws numbers: it is seeded, so it is right always or never."""
     lucky = (

@@ -71,3 +71,16 @@ def test_students_can_try_their_notebook_before_they_hand_it_in(tmp_path: Path) 
     assert "scale-public: public checks passed" in run.stdout
     assert "extent-public: Not answered yet" in run.stdout
     assert "1 of 2 public checks passed. Your mark comes from more checks than these." in run.stdout
+    assert run.stderr == ""
+
+
+def test_what_cannot_be_tried_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "mine.ipynb"
+    with pytest.raises(SystemExit, match="No such file"):
+        command.main(["try", str(path)])
+    path.write_text("no notebook")
+    with pytest.raises(SystemExit, match="the file is not a Jupyter notebook"):
+        command.main(["try", str(path)])
+    nbformat.write(nbformat.v4.new_notebook(), path)
+    with pytest.raises(SystemExit, match="it has lost what marks its checks"):
+        command.main(["try", str(path)])

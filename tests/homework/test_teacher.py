@@ -12,6 +12,7 @@ from small import HONEST, SMALL, notebook, submission
 
 from gradlib_homework import __main__ as command
 from gradlib_homework import gradebook, report
+from gradlib_homework.assignment import read_assignment
 from gradlib_homework.collection import Submission, collect
 
 GOOD = notebook(submission())
@@ -188,7 +189,32 @@ def by_hand(folder: Path, separator: str = ",", points: str = "3", id: str = "01
 
 def test_a_spreadsheet_may_separate_by_semicolons(tmp_path: Path) -> None:
     path = by_hand(tmp_path, separator=";", points="3,5")
-    assert report.read_by_hand(path, [ADA]) == {("ada", "0101"): {"why": (3.5, "")}}
+    assert report.read_by_hand(path, [ADA]) == {("ada", "0101"): {"why": (3.5, "", "because")}}
+
+
+def test_points_by_hand_are_for_the_answer_that_they_were_given_for(tmp_path: Path) -> None:
+    given = report.read_by_hand(by_hand(tmp_path), [ADA])
+    same, other = ({"written": {"why": answer}, "tests": []} for answer in ("be\r\ncause", "because"))
+    assert report.entry_of(ADA, other, given).by_hand == {"why": (3.0, "")}
+    entry = report.entry_of(ADA, same, given)
+    assert entry.by_hand == {} and entry.changed
+
+
+def test_a_comment_survives_a_spreadsheet_and_every_further_run(tmp_path: Path) -> None:
+    asked = read_assignment(SMALL)
+    result = {"written": {"words": "=1+1\nis two"}, "tests": []}
+    entry = report.Entry(ADA, result, {"words": (2.0, "- no reason given")})
+    for _ in range(3):
+        report.write_by_hand([entry], asked, tmp_path / "by-hand.csv")
+        entry = report.entry_of(ADA, result, report.read_by_hand(tmp_path / "by-hand.csv", [ADA]))
+        assert entry.by_hand == {"words": (2.0, "- no reason given")}
+
+
+def test_a_table_that_is_not_in_utf_8_is_named(tmp_path: Path) -> None:
+    path = by_hand(tmp_path)
+    path.write_bytes(path.read_text().replace("because", "weil ja, natürlich").encode("cp1252"))
+    with pytest.raises(gradebook.Unreadable, match="is not in UTF-8; save it once more"):
+        report.read_by_hand(path, [ADA])
 
 
 @pytest.mark.parametrize("points", ["six", "6", "-1", "nan"])
@@ -229,11 +255,11 @@ def test_moodle_gets_its_worksheet_back_without_empty_grades(tmp_path: Path) -> 
     }
 
 
-def canvas_filled(folder: Path, exported: str) -> list[list[str]]:
-    """What Canvas gets back for a mark of 101, and none yet for 102."""
+def canvas_filled(folder: Path, exported: str, *notes: str) -> list[list[str]]:
+    """What Canvas gets back for a mark of 101, and none yet for 102; `notes` is what the teacher is told."""
     (folder / "in.csv").write_text(exported)
     marks = [gradebook.Mark("weissada", "101", 20.5, ""), gradebook.Mark("oneilbo", "102", None, "")]
-    assert gradebook.fill(folder / "in.csv", marks, "small", 25, folder / "out.csv") == ("Canvas", [])
+    assert gradebook.fill(folder / "in.csv", marks, "small", 25, folder / "out.csv") == ("Canvas", [*notes])
     return rows(folder / "out.csv")
 
 
@@ -244,9 +270,18 @@ def test_a_mark_that_canvas_has_is_not_taken_away(tmp_path: Path) -> None:
 
 
 def test_an_assignment_that_is_new_to_canvas_gets_its_possible_points(tmp_path: Path) -> None:
-    head, possible, *others = canvas_filled(tmp_path, CANVAS.replace("small (777)", "Essay (3)"))
+    exported, note = (
+        CANVAS.replace("small (777)", "Essay (3)"),
+        "it has no column small (NUMBER), so the import makes one",
+    )
+    head, possible, *others = canvas_filled(tmp_path, exported, note)
     assert head[-1] == "small" and possible == ["    Points Possible", "", "", "", "", "25"]
     assert [row[-1] for row in others] == ["20.5", "", "", ""]
+
+
+def test_points_out_of_another_total_are_not_exported_in_silence(tmp_path: Path) -> None:
+    exported = CANVAS.replace(",,,,,25,10", ",,,,,100.0,10")
+    canvas_filled(tmp_path, exported, "small (777) is out of 100.0 there, and these points out of 25")
 
 
 def test_the_other_forms_of_a_canvas_gradebook_are_read(tmp_path: Path) -> None:
@@ -266,9 +301,7 @@ def test_the_other_forms_of_a_canvas_gradebook_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("head", ["a,b", MOODLE.splitlines()[0].replace("Grade,", "Bewertung,", 1)])
 def test_an_unknown_gradebook_is_refused(tmp_path: Path, head: str) -> None:
     (tmp_path / "other.csv").write_text(f"{head}\n")
-    with pytest.raises(
-        gradebook.UnknownGradebook, match=r"neither a gradebook of Canvas.* Moodle in English"
-    ):
+    with pytest.raises(gradebook.Unreadable, match=r"neither a gradebook of Canvas.* Moodle in English"):
         gradebook.fill(tmp_path / "other.csv", [], "small", 25, tmp_path / "out.csv")
 
 
@@ -297,6 +330,7 @@ def test_twins_and_oddities_are_named_for_the_teacher(tmp_path: Path) -> None:
     assert "The same file, byte by byte: ada, bo" in summary
     assert "it mentions os._exit, socket" in summary
     assert "di:" not in summary
+    assert "before you give no points: ada, bo, cy, di." in summary
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ class Wrong(AssertionError):
 def close(what, actual, expected, within=1e-9, mistakes=None):
     """Check numbers: the same shape, and none further off than `within` times the largest expected.
 
-    mistakes: values that well-known mistakes lead to, by the name of the mistake.
+    mistakes: values that well-known mistakes lead to, by the name of the mistake. One is named only where
+    the answer is within half of the tolerance of it, lest a wide one accuse the innocent.
     """
     expected = torch.as_tensor(expected)
     shape, bound = tuple(expected.shape), within * max(1e-300, expected.abs().max().item())
@@ -29,7 +30,7 @@ def close(what, actual, expected, within=1e-9, mistakes=None):
         return
     for mistake, value in (mistakes or {}).items():
         value = torch.as_tensor(value)
-        if value.shape == actual.shape and bool(((actual - value).abs() <= bound).all()):
+        if value.shape == actual.shape and bool(((actual - value).abs() <= bound / 2).all()):
             raise Wrong(f"{what}: {mistake}.", wanted, yours)
     raise Wrong(f"{what}: not within {bound:.1e} of what is expected.", wanted, yours)
 

@@ -14,6 +14,7 @@ from traitlets.config import Config
 
 from gradlib_homework import __main__ as command
 from gradlib_homework import release
+from gradlib_homework.checks import Wrong, close
 
 
 def test_nbgrader_makes_the_same_student_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,3 +85,11 @@ def test_what_cannot_be_tried_says_so(tmp_path: Path) -> None:
     nbformat.write(nbformat.v4.new_notebook(), path)
     with pytest.raises(SystemExit, match="it has lost what marks its checks"):
         command.main(["try", str(path)])
+
+
+def test_a_mistake_is_named_only_where_the_answer_is_that_of_the_mistake() -> None:
+    """Where a tenth is allowed, an answer that is off for another reason may lie as near to the mistake."""
+    with pytest.raises(Wrong, match="the factor: its root is taken"):
+        close("the factor", 2.01, 4.0, within=0.1, mistakes={"its root is taken": 2.0})
+    with pytest.raises(Wrong, match=r"the factor: not within 4\.0e-01"):
+        close("the factor", 2.3, 4.0, within=0.1, mistakes={"its root is taken": 2.0})

@@ -331,7 +331,10 @@ def unwatched(model: nn.Module, calls: list[_Call]) -> list[str]:
 
 
 def default_objective(targets: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """Cross-entropy for integer targets, mean squared error for real ones."""
+    """Cross-entropy for integer targets, mean squared error for real ones; TypeError for no tensor."""
+    if not isinstance(targets, Tensor):
+        kind = type(targets).__name__
+        raise TypeError(f"gradlib: targets is a {kind}; expected a tensor, or an objective of your own")
     return functional.mse_loss if targets.is_floating_point() else functional.cross_entropy
 
 
@@ -353,7 +356,7 @@ def gradient_flow(
     Parameters' `.grad`, buffers, hooks, the random state and the model's mode stay as they were.
     Frozen parameters still let the gradient through. Numbers that are not finite are reported, not
     raised. Raises ValueError for a model without such layers or an objective that does not lead from
-    them to a scalar; TypeError for outputs that are not a tensor where no objective is given.
+    them to a scalar; TypeError for outputs or targets that are not a tensor where no objective is given.
     """
     with undisturbed(model):
         with recorded(model) as calls:

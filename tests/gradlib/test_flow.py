@@ -180,6 +180,14 @@ def test_a_model_that_cannot_be_watched_keeps_no_hook():
         gradient_flow(nn.LazyLinear(1), *batch(4))
 
 
+def test_targets_of_another_kind_need_an_objective():
+    model, (x, _) = nn.Linear(4, 1), batch(4)
+    with pytest.raises(TypeError, match="targets is a list; expected a tensor, or an objective of your own"):
+        gradient_flow(model, x, [1.0, 2.0])
+    flow = gradient_flow(model, x, None, objective=lambda outputs, _: outputs.square().mean())
+    assert flow.verdict.startswith("healthy")
+
+
 def test_zero_and_missing_gradients_are_told_not_raised():
     net = MLP(WIDTH, WIDTH, DEPTH, 1)
     nn.init.zeros_(net.readout.weight)

@@ -188,7 +188,7 @@ def place(assignment: Assignment, notebook: NotebookNode) -> Answers:
     }
     wanted = {name: id for name, id in assignment.names.items() if id not in filled}
     open_questions = {cell.question: cell.id for cell in assignment.cells if cell.kind == "written"}
-    answers, last, question = Answers(), None, ""
+    answers, last, question, elsewhere = Answers(), None, "", set[str]()
     for cell, node in zip(known, notebook.cells, strict=True):
         source, changed = node.source, cell and node.source.strip() != cell.shown
         last = cell.id if cell else last
@@ -207,10 +207,16 @@ def place(assignment: Assignment, notebook: NotebookNode) -> Answers:
             named = names_bound_by(source)
             if found := [wanted[name] for name in wanted if name in named]:
                 answers.at[found[0]].append(source)
+                elsewhere |= named
             elif not cell:
                 (answers.after[last] if last else answers.before).append(source)
             elif cell.kind == "test":
                 answers.before += new_helpers(cell, source)
+    for id, sources in answers.at.items():
+        if {
+            name for name, at in wanted.items() if at == id
+        } <= elsewhere:  # else a stub would undo its answer
+            answers.at[id] = [source for source in sources if STUB not in source]
     return answers
 
 

@@ -12,6 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from small import HONEST, SMALL, Cells, marks, notebook, submission
 
+from gradlib_homework import release
 from gradlib_homework.examination import grade
 
 FULL = {"scale": 10, "extent": 10}
@@ -56,6 +57,13 @@ def answer_behind_the_stub(cells: Cells) -> Cells:
         '    raise NotImplementedError("Not answered yet: write your answer here, in place of this line.")'
     )
     return [*released, new_code_cell(HONEST["scale"], id="mine")]
+
+
+def all_answers_behind_the_stubs(cells: Cells) -> Cells:
+    return [
+        *release.student_version(SMALL, "small").cells,
+        new_code_cell("\n".join(HONEST.values()), id="mine"),
+    ]
 
 
 def in_the_check(cells: Cells) -> Cells:
@@ -140,6 +148,7 @@ NOTEBOOKS: dict[str, Callable[[Cells], Cells | bytes]] = {
     "one cell": lambda cells: [new_code_cell("\n\n".join(HONEST.values()))],
     "every cell twice": with_copies,
     "a stub left, and the answer at the end": answer_behind_the_stub,
+    "all stubs left, and all answers in one cell at the end": all_answers_behind_the_stubs,
     "an answer in the cell of checks": in_the_check,
     "tests deleted": lambda cells: [cell for cell in cells if "assert" not in cell.source],
     "given cells deleted": lambda cells: [cell for cell in cells if cell.id != "setup"],

@@ -266,7 +266,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         for buffers, found in saved:
-            for name, buffer in found.items():
+            for name, buffer in found.items():  # a scripted module's have no update
                 buffers[name] = buffer
         with torch.no_grad():
             for buffer, value in values:
@@ -320,7 +320,7 @@ def weight_of(module: nn.Module) -> Tensor | None:
 def unwatched(model: nn.Module, calls: list[_Call]) -> list[str]:
     """Modules with a matrix of their own that none of `calls` shows."""
     weights = {id(call.weight) for call in calls}
-    covered, found = [f"{call.name.split(' (call ')[0]}." for call in calls], []
+    covered, found = [f"{call.name}." for call in calls], []
     for name, module in model.named_modules():
         kind = type(module).__name__
         owned = [own for own in module.parameters(recurse=False) if own.ndim >= 2 and id(own) not in weights]

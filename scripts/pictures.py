@@ -6,7 +6,7 @@ import browser as chromium
 from execution import ROOT
 from playwright.sync_api import sync_playwright
 from tqdm import tqdm
-from visit import LAPTOP, PHONE, pages, server, visits
+from visit import LAPTOP, PHONE, choose_theme, pages, server, visits
 
 PICTURES = ROOT / "_build" / "pictures"
 
@@ -19,9 +19,7 @@ def take_pictures() -> None:
             with visits(browser, site) as open_page:
                 page = open_page(name, width=width).page
                 for theme in ("light", "dark"):
-                    # Without motion, or colours halfway through their change would be in the picture.
-                    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-                    page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+                    choose_theme(page, theme)
                     path = PICTURES / f"{name.replace('/', '-')}-{theme}-{width}.jpg"
                     page.screenshot(path=path, full_page=True, type="jpeg", quality=80)
         browser.close()

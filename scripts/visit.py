@@ -64,6 +64,12 @@ def pages() -> list[str]:
     return [*named(yaml.safe_load((ROOT / "_toc.yml").read_text())), "search"]
 
 
+def choose_theme(page: Page, theme: str) -> None:
+    """As a system does it; without motion, or colours would be seen halfway through their change."""
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+
+
 @dataclass
 class Visit:
     """A page that was opened and scrolled through once, and what happened meanwhile."""

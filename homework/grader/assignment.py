@@ -159,12 +159,18 @@ def used(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
-def names_bound_by(source: str) -> set[str]:
-    """As `bound`, of a student's cell, which may be no Python at all."""
+def statements(source: str) -> list[ast.stmt] | None:
+    """Of a student's cell; None where it is no Python at all."""
     try:
-        return bound(ast.parse(source).body)
+        return ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(re.findall(r"^(?:def|class) +(\w+)", source, re.M))
+        return None
+
+
+def names_bound_by(source: str) -> set[str]:
+    """As `bound`, of a student's cell."""
+    body = statements(source)
+    return set(re.findall(r"^(?:def|class) +(\w+)", source, re.M)) if body is None else bound(body)
 
 
 def place(assignment: Assignment, notebook: NotebookNode) -> Answers:
@@ -194,7 +200,7 @@ def place(assignment: Assignment, notebook: NotebookNode) -> Answers:
         last = cell.id if cell else last
         heading = HEADING.search(source) if node.cell_type == "markdown" else None
         question = cell.question if cell else heading[1] if heading else question
-        if question in open_questions and (node.cell_type != "code" or is_comment(source)):
+        if question in open_questions and (node.cell_type != "code" or statements(source) == []):
             id, words = open_questions[question], added(assignment, question, source)
             answers.written[id] = "\n\n".join(filter(None, (answers.written.get(id), words)))
         if node.cell_type != "code":
@@ -212,11 +218,9 @@ def place(assignment: Assignment, notebook: NotebookNode) -> Answers:
                 (answers.after[last] if last else answers.before).append(source)
             elif cell.kind == "test":
                 answers.before += new_helpers(cell, source)
-    for id, sources in answers.at.items():
-        if {
-            name for name, at in wanted.items() if at == id
-        } <= elsewhere:  # else a stub would undo its answer
-            answers.at[id] = [source for source in sources if STUB not in source]
+    unanswered = {id for name, id in wanted.items() if name not in elsewhere}
+    for id in answers.at.keys() - unanswered:  # a stub would undo the answer that stands elsewhere
+        answers.at[id] = [source for source in answers.at[id] if STUB not in source]
     return answers
 
 
@@ -225,17 +229,8 @@ def is_of(assignment: Assignment, notebook: NotebookNode) -> bool:
     headings = {cell.question for cell in assignment.graded}
     named = [names_bound_by(node.source) for node in notebook.cells if node.cell_type == "code"]
     there = set().union(*named) & set(assignment.names)
-    texts = [node.source for node in notebook.cells if node.cell_type != "code"]
-    return 2 * len(there) >= len(assignment.names) or any(
-        headings & set(HEADING.findall(text)) for text in texts
-    )
-
-
-def is_comment(source: str) -> bool:
-    try:
-        return not ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+    text = "\n".join(node.source for node in notebook.cells if node.cell_type != "code")
+    return 2 * len(there) >= len(assignment.names) or not headings.isdisjoint(HEADING.findall(text))
 
 
 def added(assignment: Assignment, question: str, source: str) -> str:
@@ -252,12 +247,9 @@ def added(assignment: Assignment, question: str, source: str) -> str:
 
 def new_helpers(cell: Cell, source: str) -> list[str]:
     """Imports and definitions that a student put into a cell of tests."""
-    try:
-        ours, theirs = ast.parse(cell.source).body, ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    known = {ast.dump(statement) for statement in ours}
-    return [ast.unparse(one) for one in theirs if isinstance(one, HELPERS) and ast.dump(one) not in known]
+    ours = {ast.dump(one) for one in ast.parse(cell.source).body}
+    theirs = [one for one in statements(source) or [] if isinstance(one, HELPERS)]
+    return [ast.unparse(one) for one in theirs if ast.dump(one) not in ours]
 
 
 def identify(assignment: Assignment, node: NotebookNode) -> Cell | None:

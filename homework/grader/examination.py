@@ -315,9 +315,10 @@ def run(asked: Assignment, answers: Answers, student: Student) -> list[dict[str,
     def attempt(sources: list[str]) -> None:
         for source in sources:
             error = student.run(source)
-            lacking.extend([source] if error == "NameError" else [])
-            failed = dict.fromkeys(names_bound_by(source) & set(asked.names), error)
-            examiner.failed.update({name: error for name, error in failed.items() if error})
+            if error == "NameError":
+                lacking.append(source)
+            if error:
+                examiner.failed |= dict.fromkeys(names_bound_by(source) & asked.names.keys(), error)
 
     attempt(answers.before)
     for cell in asked.cells:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from visit import LAPTOP, PHONE, visits
+from visit import LAPTOP, PHONE, choose_theme, visits
 
 MOST_RAW, MOST_GZIPPED = 2_000_000, 700_000
 MOST_SHIFT = 0.05
@@ -102,9 +102,7 @@ def test_no_page_needs_sideways_scrolling(seen):
 
 def test_a_page_is_accessible(seen, width):
     if width == PHONE:
-        # Without motion, or colours halfway through their change would be measured.
-        seen.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-        seen.page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        choose_theme(seen.page, "dark")
     seen.page.evaluate(ONE_OF_A_KIND)
     found = Axe().run(seen.page, options={"resultTypes": ["violations"], "preload": False})
     assert [described(violation) for violation in found.response["violations"]] == []

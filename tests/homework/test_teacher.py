@@ -194,9 +194,9 @@ def test_a_spreadsheet_may_separate_by_semicolons(tmp_path: Path) -> None:
 
 def test_points_by_hand_are_for_the_answer_that_they_were_given_for(tmp_path: Path) -> None:
     given = report.read_by_hand(by_hand(tmp_path), [ADA])
-    same, other = ({"written": {"why": answer}, "tests": []} for answer in ("be\r\ncause", "because"))
-    assert report.entry_of(ADA, other, given).by_hand == {"why": (3.0, "")}
-    entry = report.entry_of(ADA, same, given)
+    same, other = ({"written": {"why": answer}, "tests": []} for answer in ("because", "be\r\ncause"))
+    assert report.entry_of(ADA, same, given).by_hand == {"why": (3.0, "")}
+    entry = report.entry_of(ADA, other, given)
     assert entry.by_hand == {} and entry.changed
 
 

@@ -12,9 +12,16 @@ OF_THE_PROJECT = [str(path) for path in sorted((ROOT / "tests").glob("test_*.py"
 STAGES = [
     # Two workers with two threads each would fight for two cores.
     Stage(
-        "code",
+        "code and homework",
         # The slowest first, so that both workers end together.
-        ["tests/notebooks", *OF_THE_PROJECT, "tests/gradlib", "--cov=gradlib", "--dist=worksteal"],
+        [
+            "tests/homework",
+            "tests/notebooks",
+            *OF_THE_PROJECT,
+            "tests/gradlib",
+            "--cov=gradlib",
+            "--dist=worksteal",
+        ],
         {"OMP_NUM_THREADS": "1"},
     ),
     # Float64 sums differ in their last digits between vector instructions; four printed digits must not.
@@ -26,7 +33,6 @@ STAGES = [
         {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "OMP_NUM_THREADS": "1"},
         address_space=2 * 2**30,
     ),
-    Stage("homework", ["tests/homework", "--dist=worksteal"]),
     Stage("pages", ["tests/book", "--dist=loadgroup"]),
 ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import browser as chromium
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from visit import HTML, Visitor, pages, server, visits
+from visit import HTML, Visit, Visitor, pages, server, visits
 
 
 @pytest.fixture(scope="session")
@@ -34,17 +34,18 @@ def browser() -> Iterator[Browser]:
 
 # A group stays on one worker, so that a page is opened once for all that looks at it.
 @pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in pages()]
+    scope="session", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in pages()]
 )
 def name(request: pytest.FixtureRequest) -> str:
     """Each page of the book in turn."""
     return request.param
 
 
-@pytest.fixture(scope="module")
-def shared_visit(browser: Browser, site: str) -> Iterator[Visitor]:
-    with visits(browser, site) as open_page:
-        yield open_page
+@pytest.fixture(scope="session")
+def downloaded(name: str, html: Path, browser: Browser) -> Iterator[Visit]:
+    """The page as a file of the downloaded book, double-clicked; once for all tests, in their order."""
+    with visits(browser, html.as_uri()) as open_page:
+        yield open_page(name)
 
 
 @pytest.fixture

@@ -1,17 +1,15 @@
-"""Every control of the built book answers to the keyboard alone, and changes what is shown."""
+"""Every control answers to the keyboard alone, and changes what is shown, without a server too."""
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page
-from visit import visits
+from playwright.sync_api import Locator, Page
+from visit import Visit
 
 
-@pytest.fixture(scope="module")
-def page(name: str, browser: Browser, site: str) -> Iterator[Page]:
-    """The page, opened once for all the tests below, in their order."""
-    with visits(browser, site) as open_page:
-        yield open_page(name).page
+@pytest.fixture
+def page(downloaded: Visit) -> Page:
+    return downloaded.page
 
 
 def test_the_tab_key_reaches_every_control(page):
@@ -24,13 +22,16 @@ def test_the_tab_key_reaches_every_control(page):
             const group = (control) => control.type === "radio" ? control.name : control;
             window.missed = new Map(all("input, select, button, summary").map((it) => [group(it), it]));
             addEventListener("focusin", ({ target }) => window.missed.delete(group(target)));
+            // A press takes its time, and there are hundreds of links between the controls.
+            all("a").forEach((link) => { link.tabIndex = -1; });
             content.tabIndex = -1;
             content.focus();
-            return window.missed.size && all("a, input, select, button, summary, [tabindex]").length;
+            return all("a, input, select, button, summary, [tabindex]").length;
         }"""
     )
-    for _ in range(stops):
+    while stops and page.evaluate("window.missed.size"):
         page.keyboard.press("Tab")
+        stops -= 1
     missed = page.evaluate("[...window.missed.values()].map((control) => control.outerHTML.slice(0, 120))")
     assert missed == []
 
@@ -97,13 +98,16 @@ def test_every_answer_of_a_quiz_has_its_feedback(page):
 
 
 def test_a_quiz_remembers_the_answer(page):
-    quizzes = page.locator(".quiz")
-    for quiz in quizzes.all():
+    quizzes = page.locator(".quiz").all()
+    for quiz in quizzes:
         quiz.locator("input").first.press("Space")
         page.keyboard.press("Enter")
-    answered = quizzes.get_by_role("status").all_inner_texts()
-    page.reload()
-    assert quizzes.get_by_role("status").all_inner_texts() == answered
+    if quizzes:
+        again = page.context.new_page()
+        again.goto(page.url)
+        answered = [tab.locator(".quiz").get_by_role("status").all_inner_texts() for tab in (page, again)]
+        again.close()
+        assert answered[0] == answered[1] != [""] * len(quizzes)
 
 
 def test_every_control_belongs_to_something_that_is_tested(page):

@@ -4,24 +4,24 @@ import itertools
 import json
 import re
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page
+from visit import Visit
 
 from gradlib import markup
 from gradlib.explore import explore
 from gradlib.plot import COLOURS
 
-# One worker opens the pages once, for all of these tests.
-pytestmark = pytest.mark.xdist_group("explorables")
 LABELS = {"title": "Ramps", "y": "height"}
 PHONE, LAPTOP = 390, 1280
+PAYLOAD = r"<gradlib-explorable.*?<script type=.application/json.[^>]*>(.*?)</script>"
 FAR = "() => document.querySelector('gradlib-explorable').getBoundingClientRect().top > 3 * innerHeight"
 
 
 @pytest.fixture(scope="module")
-def explored(html):
+def explored(html: Path) -> list[str]:
     """Pages that have explorables."""
     found = [
         str(path.relative_to(html).with_suffix(""))
@@ -32,12 +32,10 @@ def explored(html):
     return found
 
 
-@pytest.fixture(scope="module")
-def explorables(explored, shared_visit):
-    """Every explorable of the book, on a page that was read through."""
-    return [
-        found for page in explored for found in shared_visit(page).page.locator("gradlib-explorable").all()
-    ]
+@pytest.fixture
+def explorables(downloaded: Visit) -> list[Locator]:
+    """Those of each page in turn, which was read through."""
+    return downloaded.page.locator("gradlib-explorable").all()
 
 
 def test_the_first_the_last_and_a_middle_setting_show_their_own_data(explorables):
@@ -45,7 +43,7 @@ def test_the_first_the_last_and_a_middle_setting_show_their_own_data(explorables
         data = payload(explorable)
         sizes = [len(control["values"]) for control in data["controls"]]
         settings = list(itertools.product(*map(range, sizes)))
-        explorable.locator("summary").click()
+        explorable.locator("details").evaluate("(table) => { table.open = true; }")
         for index in {0, len(settings) // 2, len(settings) - 1}:
             for control, place in enumerate(settings[index]):
                 choose(explorable, control, place)
@@ -115,39 +113,35 @@ def expected_points(data: dict, index: int) -> int:
 
 
 def test_a_slider_says_its_value_to_everyone(explorables):
-    sliders = 0
     for explorable in explorables:
         data = payload(explorable)
         for control, described in enumerate(data["controls"]):
             if described["kind"] == "slider":
-                sliders += 1
                 choose(explorable, control, len(described["values"]) - 1)
                 slider = explorable.locator("input, select").nth(control)
                 assert slider.get_attribute("aria-valuetext") == described["values"][-1]
                 shown = slider.locator("xpath=ancestor::*[@class='gl-slider']").locator(".gl-value")
                 assert shown.inner_text() == described["values"][-1]
-    assert sliders
 
 
-def test_the_chart_takes_up_the_theme_without_being_drawn_again(explorables):
-    chart = explorables[0].locator(".gl-chart svg").element_handle()
+def test_a_chart_takes_up_the_theme_without_being_drawn_again(explorables):
     paint = "(chart) => getComputedStyle(chart.querySelector('[data-mark=line] path')).stroke"
-    colours = set()
-    for theme in ("light", "dark"):
-        chart.evaluate("(_, theme) => { document.documentElement.dataset.theme = theme; }", theme)
-        colours.add(chart.evaluate(paint))
-    assert len(colours) == 2
-    assert chart.evaluate("(chart) => chart.isConnected"), "the same drawing is still in the page"
+    for explorable in explorables:
+        chart = explorable.locator(".gl-chart svg").element_handle()
+        colours = set()
+        for theme in ("light", "dark"):
+            chart.evaluate("(_, theme) => { document.documentElement.dataset.theme = theme; }", theme)
+            colours.add(chart.evaluate(paint))
+        assert len(colours) == 2
+        assert chart.evaluate("(chart) => chart.isConnected"), "the same drawing is still in the page"
 
 
-def test_the_chart_fits_a_page_that_changes_its_width(explorables):
-    page = explorables[0].page
-    box = explorables[0].locator(".gl-chart")
-    for width in (PHONE, LAPTOP):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_function(
+def test_a_chart_fits_a_page_that_changes_its_width(explorables):
+    for width, explorable in itertools.product((PHONE, LAPTOP), explorables):
+        explorable.page.set_viewport_size({"width": width, "height": 800})
+        explorable.page.wait_for_function(
             "(box) => Math.abs(box.querySelector('svg').getAttribute('width') - box.clientWidth) < 1",
-            arg=box.element_handle(),
+            arg=explorable.locator(".gl-chart").element_handle(),
         )
 
 
@@ -200,12 +194,14 @@ def test_captions_belong_to_their_figures(html):
     }
 
 
-def test_an_explorable_is_found_by_its_title(explorables, shared_visit, site):
-    page = shared_visit("search").page
-    for explorable in explorables:
-        chapter = urlsplit(explorable.page.url).path.rpartition("/")[2]
-        page.goto(f"{site}/search.html?q={quote(payload(explorable)['title'])}")
-        page.locator(f"#search-results a[href*='{chapter}']").first.wait_for()
+def test_an_explorable_is_found_by_its_title(explored, html, visit, site):
+    page = visit("search").page
+    for name in explored:
+        payloads = re.findall(PAYLOAD, (html / f"{name}.html").read_text(), flags=re.DOTALL)
+        assert payloads
+        for data in payloads:
+            page.goto(f"{site}/search.html?q={quote(json.loads(data)['title'])}")
+            page.locator(f"#search-results a[href*='{Path(name).name}']").first.wait_for()
 
 
 def test_a_notebook_s_output_needs_no_file_beside_it(browser, tmp_path):

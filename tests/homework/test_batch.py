@@ -143,7 +143,7 @@ def test_stopped_and_taken_up_again(small: Path, tmp_path: Path, capsys: pytest.
     """Ctrl-C, and then worse: SIGKILL. What was graded stays, and nothing is left running."""
     folder, target = tmp_path / "submissions", tmp_path / "graded"
     folder.mkdir()
-    for n, content in enumerate(mixed(40)):
+    for n, content in enumerate(mixed(20)):
         (folder / f"student{n:02}.ipynb").write_bytes(content)
     words = [sys.executable, "-m", "gradlib_homework", "grade", small, folder, "--to", target]
     done = 0
@@ -169,12 +169,12 @@ def test_stopped_and_taken_up_again(small: Path, tmp_path: Path, capsys: pytest.
         assert done_so_far(target) > done
         done = done_so_far(target)
     command.main(list(map(str, words[3:])))
-    assert f"32 graded ({40 - done} new" in capsys.readouterr().out
+    assert f"16 graded ({20 - done} new" in capsys.readouterr().out
     files = [path for path in target.rglob("*") if path.is_file()]
     before = {path: path.read_bytes() for path in files}
     command.main(list(map(str, words[3:])))
     assert {path: path.read_bytes() for path in files} == before
-    assert len((target / "results.jsonl").read_bytes().splitlines()) == 40
+    assert len((target / "results.jsonl").read_bytes().splitlines()) == 20
 
 
 def done_so_far(target: Path) -> int:

@@ -12,7 +12,7 @@ from execution import ROOT, code_cells
 from nbformat import NotebookNode
 from output_contract import EXPLORABLE
 
-CHAPTER = ROOT / "notebooks" / "01-the-chain-rule.ipynb"
+CHAPTER = ROOT / "notebooks" / "06-residual-connections.ipynb"  # its first cells have one of each
 DIGIT = re.compile(r"\d(?=\D*$)")
 
 
@@ -73,6 +73,12 @@ def change_one_of_each(notebook: NotebookNode) -> dict[int, str]:
     return made
 
 
+def end_after(notebook: NotebookNode, place: int) -> None:
+    """Leave out the cells after a code cell: what they would take time for changes nothing before them."""
+    last = code_cells(notebook)[place]
+    del notebook.cells[notebook.cells.index(last) + 1 :]
+
+
 def failing_cells(notebook: Path, report: Path) -> set[int]:
     """What nbval says of a notebook, run as `make test` runs it."""
     subprocess.run(
@@ -98,6 +104,7 @@ def test_every_changed_value_in_a_chapter_is_noticed(tmp_path: Path) -> None:
     notebook = nbformat.read(CHAPTER, as_version=4)
     changed = change_one_of_each(notebook)
     assert len(changed) == len(CHANGES), f"{CHAPTER.name} only has room for {changed}"
+    end_after(notebook, max(changed))
     copy = tmp_path / CHAPTER.name
     nbformat.write(notebook, copy)
     assert failing_cells(copy, tmp_path / "report.xml") == set(changed)

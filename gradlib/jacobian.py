@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 from torch import Tensor, nn
-from torch.func import jacrev, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
 Blocks = Iterable[nn.Module]
@@ -26,8 +25,8 @@ def layer_jacobians(blocks: Blocks, inputs: Tensor) -> list[Tensor]:
 
     blocks: modules applied one after another, each to every input by itself. inputs: (batch, *features).
     Returns one float64 tensor a block, (batch, outputs, inputs), features flattened. Raises ValueError for no
-    blocks, no inputs, batch normalization by the batch (there an output depends on other inputs) and
-    entries that are not finite.
+    blocks, no inputs, batch normalization by the batch (there an output depends on other inputs), dropout at
+    work, and entries that are not finite.
     """
     blocks = list(blocks)
     if not blocks or inputs.ndim < 2 or not len(inputs):
@@ -43,15 +42,24 @@ def layer_jacobians(blocks: Blocks, inputs: Tensor) -> list[Tensor]:
                 f"gradlib.jacobian: block {index} normalises over the batch, so no input has a Jacobian of "
                 "its own; keep running statistics and call .eval() on it first"
             )
-
-        def alone(x: Tensor, block: nn.Module = block) -> Tensor:
-            return block(x.clone()[None])[0].flatten()  # a clone, lest an in-place block change the input
-
-        jacobians.append(vmap(jacrev(alone))(inputs).detach().flatten(start_dim=2).cpu().double())
-        if not jacobians[-1].isfinite().all():
-            raise ValueError(f"gradlib.jacobian: the Jacobian of block {index} is not finite everywhere")
         with torch.no_grad():
-            inputs = block(inputs.clone())
+            outputs = block(inputs.clone())  # a clone, lest an in-place block change the input
+        # One backward pass gives all rows: each output has a copy of the inputs to itself.
+        count, alike = outputs[0].numel(), sqrt(torch.finfo(outputs.dtype).eps)
+        copies = inputs.detach().expand(count, *inputs.shape).clone().requires_grad_()
+        with torch.enable_grad():
+            of_copies = block(copies.clone().flatten(0, 1)).reshape(count, len(inputs), count)
+            own = of_copies.diagonal(dim1=0, dim2=2).sum() + 0 * copies.sum()
+        if not torch.allclose(of_copies, outputs.flatten(1).expand_as(of_copies), alike, equal_nan=True):
+            raise ValueError(
+                f"gradlib.jacobian: block {index} gives other outputs for the same inputs, as dropout does; "
+                "call .eval() on it first"
+            )
+        jacobian = torch.autograd.grad(own, copies)[0].flatten(2).transpose(0, 1).cpu().double()
+        if not jacobian.isfinite().all():
+            raise ValueError(f"gradlib.jacobian: the Jacobian of block {index} is not finite everywhere")
+        jacobians.append(jacobian)
+        inputs = outputs
     return jacobians
 
 

@@ -149,6 +149,28 @@ def test_half_precision_models_are_measured_in_float64(measure):
     torch.testing.assert_close(half, full, atol=0.1, rtol=0.1)
 
 
+def test_recurrent_constant_and_unrecorded_blocks_have_jacobians():
+    class LastOutput(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.RNN(3, 4, batch_first=True)
+
+        def forward(self, x):
+            return self.layer(x)[0][:, -1]
+
+    class Constant(nn.Module):
+        def forward(self, x):
+            return torch.ones(len(x), 2)
+
+    blocks, inputs = [LastOutput(), Constant()], torch.randn(2, 5, 3)
+    with torch.no_grad():
+        through_time, of_constant = layer_jacobians(blocks, inputs)
+    expected = torch.autograd.functional.jacobian(blocks[0], inputs)
+    for k in range(2):
+        torch.testing.assert_close(through_time[k], expected[k, :, k].flatten(1))
+    assert torch.equal(of_constant, torch.zeros(2, 2, 4))
+
+
 class Infinite(nn.Module):
     def forward(self, x):
         return x * inf
@@ -167,6 +189,7 @@ class Infinite(nn.Module):
             torch.zeros(2, 3),
             "block 0 normalises over the batch",
         ),
+        ([nn.Tanh(), nn.Dropout(0.5)], torch.ones(2, 30), "block 1 gives other outputs for the same inputs"),
         ([nn.Tanh(), Infinite()], torch.ones(2, 3), "the Jacobian of block 1 is not finite everywhere"),
     ],
 )

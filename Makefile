@@ -69,4 +69,4 @@ endif
 
 ## make clean             remove what the commands above made
 clean:
-	rm -rf .venv _build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv _build *.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage

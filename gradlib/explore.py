@@ -287,7 +287,7 @@ def _ends(columns: Columns) -> str:
     """A sentence for want of a better one: how each column but the bands begins and ends."""
     ends = {_text(name): f"{number(v[0])} to {number(v[-1])}" for name, v in columns.items()}
     (x, across), *drawn = ends.items()
-    told = [f"{name} from {end}" for name, end in drawn if not name.startswith(("low", "high"))]
+    told = [f"{name} from {end}" for name, end in drawn if name.split()[0] not in ("low", "high")]
     return f"From {x} {across}: {', '.join(told)}."
 
 

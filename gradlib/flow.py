@@ -270,7 +270,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
                 buffers[name] = buffer
         with torch.no_grad():
             for buffer, value in values:
-                buffer.copy_(value)
+                if not torch.equal(buffer, value):  # some that never change cannot be written to
+                    buffer.copy_(value)
 
 
 def uncompiled() -> AbstractContextManager[None]:

@@ -40,7 +40,7 @@ def spoken(text: str) -> str:
             return f"{float(match[1]) * 10.0**exponent:g}"
         return f"{match[1]} times ten to the {exponent}".replace("-", "minus ")
 
-    return re.sub(rf"(\d(?:\.\d+)?)(?:e|\s×\s10)([+-]\d+|[{SUPERSCRIPTS}]+)", in_words, text)
+    return re.sub(rf"(\d+(?:\.\d+)?)(?:e|\s×\s10)([+-]\d+|[{SUPERSCRIPTS}]+)", in_words, text)
 
 
 def say(sentence: str, *values: float, **named: float) -> None:

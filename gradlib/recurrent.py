@@ -85,15 +85,19 @@ def unroll(
         )
     if not isinstance(inputs, Tensor) or inputs.ndim != 3:
         raise ValueError("gradlib.unroll: inputs must be a tensor of three dimensions: batch, time, features")
+    if not inputs.shape[1 if layer.batch_first else 0]:
+        raise ValueError(f"gradlib.unroll: inputs of shape {tuple(inputs.shape)} have no time step")
     inputs = inputs if layer.batch_first else inputs.transpose(0, 1)
-    h, c = state if isinstance(state, tuple) else (state, state)
+    h, c = state if isinstance(state, tuple | list) else (state, state)
     zeros = inputs.new_zeros(len(inputs), layer.hidden_size)
     now = Step(zeros if h is None else h[0], zeros if c is None else c[0], {})
-    of = {name.removesuffix("_l0"): parameter for name, parameter in layer.named_parameters()}
-    from_inputs = functional.linear(inputs, of["weight_ih"], of.get("bias_ih"))
+    # Attributes, since a weight may be computed from others (weight normalization, pruning).
+    into, back = (getattr(layer, f"weight_{name}_l0") for name in ("ih", "hh"))
+    bias_into, bias_back = (getattr(layer, f"bias_{name}_l0", None) for name in ("ih", "hh"))
+    from_inputs = functional.linear(inputs, into, bias_into)
     steps = []
     for from_input in from_inputs.unbind(1):
-        from_state = functional.linear(now.h, of["weight_hh"], of.get("bias_hh"))
+        from_state = functional.linear(now.h, back, bias_back)
         now = STEPS[layer.mode](from_input, from_state, now)
         steps.append(now)
     return steps
@@ -131,6 +135,8 @@ class LastState(nn.Module):
 
     def __init__(self, layer: nn.RNNBase, outputs: int) -> None:
         super().__init__()
+        if not layer.batch_first:
+            raise ValueError(f"gradlib.LastState: layer {layer}; expected one made with batch_first=True")
         self.layer = layer
         self.readout = nn.Linear(layer.hidden_size, outputs)
 

@@ -1,13 +1,15 @@
 """Make .venv and install the project in it, once: python3 scripts/install.py book test
 
 The arguments are extras of pyproject.toml. Nothing happens when they are installed already in the
-versions that constraints.txt asks for. A .venv that is half made, or was moved, is made anew.
+versions that constraints.txt asks for. A .venv that is half made, or was moved, is made anew; one that
+this script did not make is used as it is, or left alone.
 
 TORCH_INDEX in the environment names an index to take PyTorch from; see the Makefile.
 """
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -17,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".venv"
 BIN = HOME / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / "python"
+MARK = HOME / ".made-by-the-book"
 OLDEST = (3, 11)
 
 
@@ -46,9 +49,17 @@ def is_sound() -> bool:
 
 
 def make_venv() -> None:
+    if HOME.is_symlink() or (HOME.exists() and not MARK.exists()):
+        sys.exit(
+            f"There is no working Python with pip in {HOME}, and this command did not make it, so it does "
+            "not delete it. Move it away, or mend it; then run the command again."
+        )
     print("Making .venv", flush=True)
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir()
+    MARK.touch()
     try:
-        venv.create(HOME, clear=True, with_pip=True)
+        venv.create(HOME, with_pip=True)
     except subprocess.CalledProcessError:
         sys.exit(
             "This Python cannot make a virtual environment. On Debian and Ubuntu: "

@@ -11,7 +11,7 @@ from build import HTML, ROOT
 from watchfiles import DefaultFilter, watch
 
 PORT = 8000
-SOURCES = ["_config.yml", "_toc.yml", "book", "notebooks", "gradlib"]
+SOURCES = ["_config.yml", "_toc.yml", "book", "notebooks", "gradlib", "homework/student"]
 
 
 class Pages(SimpleHTTPRequestHandler):

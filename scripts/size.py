@@ -7,7 +7,7 @@ from pathlib import Path
 
 from execution import ROOT
 
-MOST = 2330  # lines: about two hundred and ninety for each of eight chapters, what one reads in a day
+MOST = 2350  # lines: about two hundred and ninety for each of eight chapters, what one reads in a day
 NO_CODE = {
     tokenize.COMMENT,
     tokenize.DEDENT,

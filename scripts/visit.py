@@ -115,12 +115,17 @@ Visitor = Callable[..., Visit]
 def visits(browser: Browser, site: str) -> Iterator[Visitor]:
     """Gives open_page("book/index", theme="dark", width=390), which reads a page through.
 
-    Pages stay open until the context ends.
+    before: a script that runs before any of the page's own. Pages stay open until the context ends.
     """
     with ExitStack() as open_contexts:
 
         def open_page(
-            name: str, theme: str = "light", width: int = LAPTOP, scripts: bool = True, base: str = site
+            name: str,
+            theme: str = "light",
+            width: int = LAPTOP,
+            scripts: bool = True,
+            base: str = site,
+            before: str = "",
         ) -> Visit:
             context = browser.new_context(
                 viewport={"width": width, "height": 800},
@@ -129,7 +134,7 @@ def visits(browser: Browser, site: str) -> Iterator[Visitor]:
                 has_touch=width == PHONE,
             )
             open_contexts.callback(context.close)
-            context.add_init_script(COUNT_SHIFTS)
+            context.add_init_script(COUNT_SHIFTS + before)
             visit = Visit(context.new_page())
             watch(visit, base)
             visit.page.goto(f"{base}/{name}.html")

@@ -69,6 +69,10 @@ class Figures:
 
     @staticmethod
     def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Node] | None:
+        # MyST-NB offers every drawing of every book in this environment.
+        environment = getattr(renderer.renderer.document.settings, "env", None)
+        if environment is None or "gradlib_book" not in environment.app.extensions:
+            return None
         if data.mime_type == SVG and not inline:
             html = inlined(data.string, prefix=f"cell-{data.cell_index}-{data.output_index}")
             return [drawing("", *words(alternative(html)), html=html)]

@@ -27,7 +27,9 @@ def publish(app: Sphinx, config: Config) -> None:
     theme["launch_buttons"] = LAUNCH | (COLAB if host == "github" else {})
     theme["use_repository_button"] = True
     # Where Pages of that host puts a book; cards on other sites need a whole address.
-    config.html_baseurl = config.html_baseurl or f"https://{owner.lower()}.{host}.io/{name}/"
+    home = f"{owner.lower()}.{host}.io"
+    folder = "" if name.lower() == home else f"{name}/"
+    config.html_baseurl = config.html_baseurl or f"https://{home}/{folder}"
     config.html_context["address"] = config.html_baseurl
 
 

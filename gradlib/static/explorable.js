@@ -46,7 +46,7 @@
   /** A little room on both sides, so that no point lies on the frame. */
   function padded([low, high], logarithmic) {
     if (!logarithmic) return [low - 0.03 * (high - low), high + 0.03 * (high - low)];
-    const room = (high / low) ** 0.03;
+    const room = 10 ** (0.03 * (Math.log10(high) - Math.log10(low))); // their ratio may be too large a number
     return [Math.max(low / room, Number.MIN_VALUE), high * room];
   }
 
@@ -143,6 +143,11 @@
   class Explorable extends HTMLElement {
     connectedCallback() {
       if (this.payload) return; // notebooks move their outputs about
+      if (document.readyState === "loading" && !this.querySelector("script")) {
+        // The page defines explorables before it has read all of this one.
+        document.addEventListener("DOMContentLoaded", () => this.connectedCallback(), { once: true });
+        return;
+      }
       const part = (selector) => this.querySelector(selector);
       this.payload = JSON.parse(part("script[type='application/json']").textContent);
       [this.chart, this.summary, this.details] = [".gl-chart", ".gl-summary span", ".gl-data"].map(part);

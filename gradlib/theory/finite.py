@@ -50,7 +50,8 @@ def lognormal_gradient(
 
     widths: units of the layers that the gradient arrives at, one for each factor χ (so without the last
     layer, where it starts). activation: 'relu' or 'identity', whose slopes do not depend on the length.
-    Weights Gaussian, biases zero, networks that are not dead. Raises ValueError outside the domain.
+    Weights Gaussian, biases zero. The logarithm's moments, and so median and quantiles, are those of
+    networks that are not dead; the mean counts dead ones as zero. Raises ValueError outside the domain.
     """
     if activation not in ("identity", "relu"):
         raise ValueError(

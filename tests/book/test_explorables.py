@@ -215,6 +215,16 @@ def test_a_notebook_s_output_needs_no_file_beside_it(browser, tmp_path):
     assert drawn_points(explorable) == 2
 
 
+def test_a_page_may_hold_several_outputs(browser, tmp_path):
+    """The second is met by a browser that knows explorables already, and before all of it is read."""
+    outputs = [explore(ramp, **LABELS, slope=[n, n + 1])._repr_mimebundle_()["text/html"] for n in (1, 5)]
+    page = output(browser, tmp_path, "".join(outputs))
+    for explorable, slope in zip(page.locator("gradlib-explorable").all(), (2, 6), strict=True):
+        choose(explorable, 0, 1)
+        explorable.locator("summary").click()
+        assert table(explorable) == [[1, 2], [slope, 2 * slope]]
+
+
 def test_the_chart_draws_what_a_live_widget_carries(browser, tmp_path):
     live = explore(ramp, **LABELS, slope=[1, 2, 3]).live()
     html = markup.standalone(live.payload, "", follow=live.name)

@@ -171,6 +171,14 @@ def test_buffers_that_a_pass_replaces_come_back():
     assert model.short.tolist() == [0.0, 0.0]
 
 
+def test_buffers_that_cannot_be_written_to_may_stand_in_a_model():
+    net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
+    net.register_buffer("repeated", torch.arange(4.0).expand(8, 4))
+    with torch.inference_mode():
+        net.register_buffer("of_inference", torch.ones(2))
+    assert gradient_flow(net, torch.randn(8, 4), torch.zeros(8, 1)).layers
+
+
 def test_a_model_that_cannot_be_watched_keeps_no_hook():
     model = nn.Sequential(nn.Linear(4, 4), torch.jit.script(nn.Linear(4, 1)))
     with pytest.raises(RuntimeError, match="ScriptModules"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from gradlib.data import remember_first
 from gradlib.initialize import chrono, gate_bias, recurrent_weights
@@ -54,6 +55,16 @@ def test_outputs_states_and_gradients_are_those_of_pytorch(theirs, options):
         torch.testing.assert_close(gradients, of_theirs)
 
 
+def test_weights_computed_from_others_are_pytorchs_too():
+    layer = parametrizations.weight_norm(nn.LSTM(3, 4, batch_first=True), "weight_hh_l0")
+    with torch.no_grad():
+        layer.parametrizations.weight_hh_l0.original0.mul_(2)
+    inputs, state = torch.randn(2, 5, 3), [torch.randn(1, 2, 4), torch.randn(1, 2, 4)]
+    outputs, _ = layer(inputs, state)
+    unrolled = torch.stack([step.h for step in unroll(layer, inputs, state)], dim=1)
+    torch.testing.assert_close(unrolled, outputs)
+
+
 def test_a_rectified_layer_is_pytorchs_too():
     ours, reference = RNN(3, 5, nonlinearity="relu"), nn.RNN(3, 5, nonlinearity="relu")
     reference.load_state_dict(ours.state_dict())
@@ -91,6 +102,13 @@ def test_a_closed_update_gate_keeps_the_state_of_a_gru():
 def test_more_than_one_chain_is_refused(layer):
     with pytest.raises(ValueError, match="more than one chain"):
         unroll(layer, torch.zeros(4, 2, 3))
+
+
+def test_a_sequence_needs_a_step_and_its_last_state_the_batch_first():
+    with pytest.raises(ValueError, match=r"inputs of shape \(2, 0, 3\) have no time step"):
+        unroll(nn.RNN(3, 4, batch_first=True), torch.zeros(2, 0, 3))
+    with pytest.raises(ValueError, match=r"LastState: layer RNN\(3, 4\); expected .* batch_first=True"):
+        LastState(nn.RNN(3, 4), outputs=2)
 
 
 def test_inputs_without_a_batch_are_refused():

@@ -132,6 +132,12 @@ def test_agreement_is_of_the_mean_over_seeds():
         assert_agrees(measured, [1.0, 20 / 11], within=0.05)
 
 
+def test_a_logarithmic_axis_reaches_the_smallest_numbers():
+    figure, panel = plot.axes("layer", "squared gradient", log_y=True)
+    plot.measured(panel, [1, 2, 3], [1e-307, 1e-150, 1.0])
+    assert "10⁻²" in plot.svg(figure, alt="It vanishes.")  # of 10⁻²⁰⁰, or whichever ticks there are
+
+
 def test_agreement_fails_on_what_is_not_a_number():
     with pytest.raises(AssertionError):
         assert_agrees([[float("nan")]], [1.0], within=0.1)

@@ -49,7 +49,8 @@ class Control:
     def over(cls, name: str, values: Iterable[Any]) -> Control:
         """The control that suits `values`. Raises ValueError where none does."""
         given = f"gradlib.explore: control {name!r} = {values!r}"
-        values = () if isinstance(values, str) else tuple(getattr(values, "tolist", lambda: values)())
+        is_list = isinstance(values, Iterable) and not isinstance(values, str)
+        values = tuple(getattr(values, "tolist", lambda: values)()) if is_list else ()
         if len(values) < 2 or len(set(values)) < len(values):
             raise ValueError(f"{given} must list at least two values, each once")
         if name == "columns":
@@ -130,7 +131,7 @@ class Explorable:
             str(name): np.array([_rounded(float(value)) for value in values])
             for name, values in self.measure(**setting).items()
         }
-        if len(columns) < 2 or len({len(values) for values in columns.values()}) > 1:
+        if len(columns) < 2 or len({len(values) for values in columns.values()} | {0}) != 2:
             lengths = ", ".join(f"{name!r}: {len(values)}" for name, values in columns.items())
             raise ValueError(
                 f"gradlib.explore: measure at {_words(setting)} returned columns of lengths {{{lengths}}}; "

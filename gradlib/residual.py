@@ -19,7 +19,7 @@ class Scale(nn.Module):
 
     def __init__(self, value: float, learned: bool = False) -> None:
         super().__init__()
-        self.value = nn.Parameter(torch.tensor([value])) if learned else value
+        self.value = nn.Parameter(torch.tensor([float(value)])) if learned else value
 
     def forward(self, x: Tensor) -> Tensor:
         return self.value * x

@@ -169,7 +169,13 @@
     }
 
     async start() {
-      await loadChart();
+      try {
+        await loadChart();
+      } catch (error) {
+        // A picture that stays as it is would contradict the controls.
+        this.chart.textContent = "The chart did not load. The table below has its data.";
+        throw error;
+      }
       this.started = true;
       // Fires once at the start, then whenever the width changes.
       new ResizeObserver(() => this.redraw()).observe(this.chart);

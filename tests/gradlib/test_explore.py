@@ -256,6 +256,8 @@ def test_a_live_slider_over_fractions_takes_any_fraction():
     [
         (measure, {}, r"no control is given"),
         (measure, {"depth": []}, r"control 'depth' = \[\] must list at least two values"),
+        (measure, {"depth": 5}, r"control 'depth' = 5 must list at least two values"),
+        (lambda n: {"x": [], "measured": []}, {"n": [1, 2]}, r"at n=1 returned columns of lengths \{'x': 0"),
         (measure, {"depth": [5]}, r"control 'depth' = \[5\] must list at least two values"),
         (measure, {"depth": [5, 5]}, r"control 'depth' = \[5, 5\] must list at least two values, each once"),
         (measure, {"activation": "relu"}, r"control 'activation' = 'relu' must list"),

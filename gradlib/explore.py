@@ -131,7 +131,8 @@ class Explorable:
             str(name): np.array([_rounded(float(value)) for value in values])
             for name, values in self.measure(**setting).items()
         }
-        if len(columns) < 2 or len({len(values) for values in columns.values()} | {0}) != 2:
+        sizes = {len(values) for values in columns.values()}
+        if len(columns) < 2 or len(sizes) > 1 or 0 in sizes:
             lengths = ", ".join(f"{name!r}: {len(values)}" for name, values in columns.items())
             raise ValueError(
                 f"gradlib.explore: measure at {_words(setting)} returned columns of lengths {{{lengths}}}; "
@@ -288,7 +289,7 @@ def _ends(columns: Columns) -> str:
     """A sentence for want of a better one: how each column but the bands begins and ends."""
     ends = {_text(name): f"{number(v[0])} to {number(v[-1])}" for name, v in columns.items()}
     (x, across), *drawn = ends.items()
-    told = [f"{name} from {end}" for name, end in drawn if name.split()[0] not in ("low", "high")]
+    told = [f"{name} from {end}" for name, end in drawn if name.partition(" ")[0] not in ("low", "high")]
     return f"From {x} {across}: {', '.join(told)}."
 
 

@@ -55,7 +55,8 @@ def make_venv() -> None:
             "not delete it. Move it away, or mend it; then run the command again."
         )
     print("Making .venv", flush=True)
-    shutil.rmtree(HOME, ignore_errors=True)
+    if HOME.exists():
+        shutil.rmtree(HOME)
     HOME.mkdir()
     MARK.touch()
     try:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
-from visit import PHONE, visits
+from visit import PHONE
 
 
 @pytest.fixture
@@ -38,18 +38,14 @@ def assert_only_figures(page: Page, explorables: int) -> None:
     assert page.locator("gradlib-explorable :is(input, select):visible").count() == 0, "dead controls"
 
 
-def test_where_storage_is_switched_off_the_theme_still_answers(html, browser):
-    with visits(browser, html.as_uri()) as open_page:
-        page = open_page(
-            "book/how-to-read",
-            width=PHONE,
-            before="Object.defineProperty(window, 'localStorage', { get() { throw Error('off') } })",
-        )
-        assert page.errors == []
-        page.page.locator("button.theme-switch-button:visible").first.click()
-        page.page.wait_for_function("document.documentElement.dataset.mode === 'dark'")
-        page.page.locator("button.primary-toggle:visible").first.click()
-        assert page.page.locator(".bd-sidebar-primary a").first.is_visible()
+def test_where_storage_is_switched_off_the_theme_still_answers(visit):
+    off = "Object.defineProperty(window, 'localStorage', { get() { throw Error('off') } })"
+    seen = visit("book/how-to-read", width=PHONE, before=off)
+    assert seen.errors == []
+    seen.page.locator("button.theme-switch-button:visible").first.click()
+    seen.page.wait_for_function("document.documentElement.dataset.mode === 'dark'")
+    seen.page.locator("button.primary-toggle:visible").first.click()
+    assert seen.page.locator(".bd-sidebar-primary a").first.is_visible()
 
 
 @pytest.mark.parametrize("where", ["a server", "a folder"])

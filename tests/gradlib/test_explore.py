@@ -135,6 +135,8 @@ def test_the_sentence_is_told_for_every_setting():
 def test_without_a_sentence_the_ends_are_told():
     summary = explore(measure, **LABELS, depth=[2, 3]).payload["summaries"][1]
     assert summary == "From layer 1 to 3: measured from 0.25 to 1, predicted from 0.25 to 1."
+    lowest = explore(lambda n: {"x": [1, 2], "lowest loss": [n, 2 * n]}, **LABELS, n=[1, 2])
+    assert lowest.payload["summaries"][0] == "From x 1 to 2: lowest loss from 1 to 2."
 
 
 def test_five_hundred_settings_of_fifty_values_fit():

@@ -101,6 +101,7 @@ def test_numbers_are_written_for_people(value, written):
     [
         ("falls to 1.2e-24 at layer 1", "falls to 1.2 times ten to the minus 24 at layer 1"),
         ("from 3\u00a0×\u00a010⁻¹² to 5e+03", "from 3 times ten to the minus 12 to 5000"),
+        ("12.5e-3 of it", "0.0125 of it"),
         ("σ_w² = 2, x₁, 10 × 10 units", "σ_w² = 2, x₁, 10 × 10 units"),
     ],
 )

@@ -27,7 +27,8 @@ def train(
     build: returns a fresh network; it is called once after seeding with each of `seeds`. The networks'
     weights are stacked and trained together: with an optimizer that treats every element alone (SGD,
     Adam), each runs exactly as it would by itself, batch normalization and frozen parameters included.
-    targets: classes or real values, as in `gradient_flow`. Raises ValueError for steps < 1 or lr ≤ 0.
+    targets: classes or real values, as in `gradient_flow`. Raises ValueError for steps < 1, lr ≤ 0, and a
+    network whose parameters are all frozen.
     """
     if steps < 1 or lr <= 0:
         raise ValueError(f"gradlib.train: steps={steps}, lr={lr}; expected steps ≥ 1 and lr > 0")
@@ -38,6 +39,8 @@ def train(
     parameters, buffers = stack_module_state(nets)
     # One tensor of all parameters: an optimizer's step then costs the same at any depth.
     learned = {name: stacked for name, stacked in parameters.items() if stacked.requires_grad}
+    if not learned:
+        raise ValueError("gradlib.train: build returned a network without a parameter that requires_grad")
     flat = torch.cat([stacked.detach().flatten(1) for stacked in learned.values()], dim=1).requires_grad_()
     sizes = [stacked[0].numel() for stacked in learned.values()]
     objective = default_objective(targets)

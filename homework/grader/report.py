@@ -90,11 +90,16 @@ def feedback_page(entry: Entry, asked: Assignment, name: str) -> str:
             entry=entry,
             questions=questions(asked),
             told=told(entry),
-            possible=asked.possible,
+            so_far=so_far(entry, asked),
             number=number,
             sentence=sentence,
         )
     )
+
+
+def waiting(entry: Entry, asked: Assignment) -> float:
+    """The points that are still to be given by hand."""
+    return sum(cell.points for cell in asked.graded if cell.id not in entry.points)
 
 
 def sentence(text: str) -> str:
@@ -145,10 +150,17 @@ def marks(entries: list[Entry], asked: Assignment) -> list[Mark]:
             entry.submission.student,
             entry.submission.id,
             entry.total,
-            "" if entry.total is None else f"{number(entry.total)} of {number(asked.possible)} points",
+            so_far(entry, asked),
         )
         for entry in entries
     ]
+
+
+def so_far(entry: Entry, asked: Assignment) -> str:
+    if entry.total is None:
+        return ""
+    later = f"; {number(left)} are still to be given by hand" if (left := waiting(entry, asked)) else ""
+    return f"{number(entry.total)} of {number(asked.possible)} points{later}"
 
 
 def write_grades(entries: list[Entry], asked: Assignment, path: Path) -> None:
@@ -158,10 +170,9 @@ def write_grades(entries: list[Entry], asked: Assignment, path: Path) -> None:
     for entry in entries:
         points = [number(entry.points[id]) if id in entry.points else "" for id in ids]
         total = "" if entry.total is None else number(entry.total)
-        waiting = any(cell.kind == "written" and cell.id not in entry.by_hand for cell in asked.graded)
-        status = f"not graded: {entry.refused}" if entry.refused else "graded"
-        if waiting and not entry.refused:
-            status = "waits for points by hand"
+        status = "waits for points by hand" if waiting(entry, asked) else "graded"
+        if entry.refused:
+            status = f"not graded: {entry.refused}"
         student = entry.submission.student, entry.submission.id
         rows.append([*student, *points, total, number(asked.possible), status])
     write(path, rows)

@@ -97,3 +97,9 @@ def test_no_linear_model_separates_the_spirals():
     inputs, labels = spirals(150)
     linear = train(lambda: MLP(2, 8, 1, 3, "identity"), inputs, labels, steps=300, lr=0.05)
     assert (linear[:, -1] > 0.9).all()
+
+
+def test_a_network_that_cannot_learn_is_refused():
+    inputs, labels = spirals(60)
+    with pytest.raises(ValueError, match="build returned a network without a parameter"):
+        train(lambda: MLP(2, 8, 3, 3, "tanh", "xavier").requires_grad_(False), inputs, labels, 1, 0.1)

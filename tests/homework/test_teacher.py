@@ -142,7 +142,8 @@ def test_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [row[-1] for row in filled[1:]] == ["25", "20", "14", "10", ""]
 
     feedback = (tmp_path / "out" / "feedback" / "oneilbo-102.html").read_text()
-    assert "14 of 25 points" in feedback and "Five numbers go in and come out" in feedback
+    assert "14 of 25 points; 5 are still to be given by hand." in feedback
+    assert "Five numbers go in and come out" in feedback
     assert "5 points are still to be given by hand" in feedback
     assert "HIDDEN_VALUES" not in feedback and "<script" not in feedback
     assert "This is not a zero" in (tmp_path / "out" / "feedback" / "extraeve-109.html").read_text()
@@ -172,7 +173,8 @@ def test_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "",
     ]
     feedback = (tmp_path / "out" / "feedback" / "oneilbo-102.html").read_text()
-    assert "3.5 of 5" in feedback and "&lt;b&gt;Good&lt;/b&gt; reasons." in feedback
+    assert "<strong>17.5 of 25 points.</strong>" in feedback and "3.5 of 5" in feedback
+    assert "&lt;b&gt;Good&lt;/b&gt; reasons." in feedback
     assert "3.5" in hand.read_text()
     assert "<td>3.50</td><td>5</td>" in (tmp_path / "out" / "summary.html").read_text()
 
@@ -249,9 +251,9 @@ def test_moodle_gets_its_worksheet_back_without_empty_grades(tmp_path: Path) -> 
     assert head == MOODLE.splitlines()[0].split(",")
     found = {row[0]: (row[head.index("Grade")], row[head.index("Feedback comments")]) for row in filled}
     assert found == {
-        "Participant 201": ("20", "20 of 25 points"),
-        "Participant 202": ("14", "14 of 25 points"),
-        "Participant 203": ("10", "10 of 25 points"),
+        "Participant 201": ("20", "20 of 25 points; 5 are still to be given by hand"),
+        "Participant 202": ("14", "14 of 25 points; 5 are still to be given by hand"),
+        "Participant 203": ("10", "10 of 25 points; 5 are still to be given by hand"),
     }
 
 

@@ -23,6 +23,8 @@ COLOURS = {
     "grid": "#dfe4ea",
     "measured": "#1f6fb2",
     "predicted": "#c8500a",
+    "gradient": "#1d5fa8",
+    "length": "#8a5a1c",
     "sigmoid": "#8f3fb0",
     "tanh": "#0b7f74",
     "relu": "#b3263e",

@@ -313,7 +313,7 @@ def width_factors(
 
 
 def default_variances(fan_in: int) -> tuple[float, float]:
-    """(σ_w², σ_b²) = (1/3, 1/(3 fan_in)): what `torch.nn.Linear` starts with.
+    """(σ_w², σ_b²) = (1/3, 1/(3 fan_in)): PyTorch's `nn.Linear.reset_parameters`.
 
     It draws W and b uniformly in ±1/√fan_in, and a uniform variable in ±a has the variance a²/3. Under
     ReLU χ is therefore 1/6. Raises ValueError unless fan_in is a whole number ≥ 1.

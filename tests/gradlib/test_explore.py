@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 import math
 from html.parser import HTMLParser
 
@@ -284,3 +285,14 @@ def test_a_live_slider_over_fractions_takes_any_fraction():
 def test_what_cannot_be_explored_is_refused_in_words(measured, controls, message):
     with pytest.raises(ValueError, match=f"gradlib.explore: .*{message}"):
         explore(measured, **LABELS, **controls)
+
+
+def test_live_shows_its_controls_and_a_chart_that_follows_them(monkeypatch):
+    shown = []
+    module = sys.modules["gradlib.explore"]
+    monkeypatch.setattr(module, "display", lambda value, **options: shown.append(value))
+    live = all_controls().live()
+    live._ipython_display_()
+    widgets, chart = shown
+    assert widgets["application/vnd.jupyter.widget-view+json"]["model_id"] == live.model_id
+    assert live.name in chart.data and Elements(chart.data).count("gradlib-explorable") == 1

@@ -305,6 +305,15 @@ def test_correlation_profile_follows_every_layer_away_from_the_fixed_point(
     assert theory.correlation_profile(name, 10, 1.0, 0.0, 1.0, c_first=1.0)[-1] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("weight_variance, bias_variance", [(1.0, 0.3), (0.7, 0.1)])
+def test_depth_scale_is_how_far_a_difference_of_inputs_travels(weight_variance, bias_variance):
+    q = float(theory.fixed_point("tanh", weight_variance, bias_variance))
+    runs = [network("tanh", 12, 512, weight_variance, bias_variance, q)[1] for _ in range(6)]
+    lost_per_layer = np.mean([np.log((1 - run[4]) / (1 - run[10])) / 6 for run in runs])
+    predicted = theory.depth_scale(theory.gradient_factor("tanh", weight_variance, q))
+    assert 1 / lost_per_layer == pytest.approx(predicted, rel=0.05)
+
+
 def test_depth_scale_is_the_number_of_layers_of_one_e_fold():
     assert exp(-1) == pytest.approx(0.4 ** theory.depth_scale(0.4))
     np.testing.assert_allclose(theory.depth_scale(np.array([exp(-0.1), 1.0, exp(0.5)])), [10, inf, -2])

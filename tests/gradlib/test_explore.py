@@ -2,8 +2,8 @@
 
 import itertools
 import json
-import sys
 import math
+import sys
 from html.parser import HTMLParser
 
 import ipywidgets

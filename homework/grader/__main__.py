@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
@@ -38,7 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--gradebook", type=Path, action="append", default=[], metavar="CSV",
         help="exported by Canvas (gradebook) or Moodle (grading worksheet), to be filled in",
     )  # fmt: skip
-    grade.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="default: all cores")
+    grade.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="default: all cores, here or of the cluster"
+    )
     grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster to grade on")
     grade.add_argument(
         "--backend",
@@ -70,12 +70,15 @@ def run_release(options: argparse.Namespace) -> None:
     from gradlib_homework.sandbox import NoSandbox
 
     paths = [find(name) for name in options.assignments] or assignments()
-    for path in tqdm(paths, unit="assignment"):
-        try:
-            release.write(path, options.students, options.teachers)
-        except NoSandbox as error:
-            sys.exit(f"homework: {error}")
-    print(f"For students: {options.students}/NAME.ipynb. For you alone: {options.teachers}/NAME.html.")
+    for path in paths:
+        release.write(options.students / path.name, release.released(path))
+    print(f"For students: {options.students}/NAME.ipynb.", flush=True)
+    try:
+        for path in tqdm(paths, unit="assignment"):
+            release.write(options.teachers / f"{path.stem}.html", release.pack(path))
+    except NoSandbox as error:
+        sys.exit(f"homework: {error}")
+    print(f"For you alone: {options.teachers}/NAME.html.")
 
 
 def run_try(options: argparse.Namespace) -> None:
@@ -98,6 +101,11 @@ def run_grade(options: argparse.Namespace) -> None:
     if not options.submissions.is_dir():
         sys.exit(f"homework: {options.submissions} is no folder; unpack what the course system exported")
     asked = assignment.read_assignment(content)
+    try:
+        for exported in options.gradebook:
+            gradebook.open_gradebook(exported)  # say at once what is wrong with it, not after a night
+    except gradebook.Unreadable as error:
+        sys.exit(f"homework: {error}")
     submissions = collection.collect(options.submissions, name)
     target = options.to or Path("graded", name)
     (target / "feedback").mkdir(parents=True, exist_ok=True)
@@ -113,11 +121,10 @@ def run_grade(options: argparse.Namespace) -> None:
             content,
             given,
             record=record,
-            workers=options.workers,
             backend=options.backend,
         )
         began = time.monotonic()
-        for _ in tqdm(graded(options, run) if new else (), total=new, unit="notebook"):
+        for _ in tqdm(graded(options, run) if new else (), total=new, unit="notebook", disable=not new):
             pass
     except NoSandbox as error:
         sys.exit(f"homework: {error}")
@@ -142,6 +149,7 @@ def run_grade(options: argparse.Namespace) -> None:
     for entry in entries:
         page = report.feedback_page(entry, asked, name)
         (target / "feedback" / entry.file).write_text(page, encoding="utf-8")
+    report.write_for_moodle(entries, target / "feedback", target / "feedback-moodle.zip")
     report.write_grades(entries, asked, target / "grades.csv")
     report.write_by_hand(entries, asked, target / "by-hand.csv")
     (target / "summary.html").write_text(report.summary_page(entries, asked, name), encoding="utf-8")
@@ -162,26 +170,26 @@ def run_grade(options: argparse.Namespace) -> None:
         print(f"  not graded: {entry.submission.student}: {entry.refused}")
     for entry in entries:
         if entry.changed:
-            print(f"  another answer than the one that has points by hand: {entry.submission.student}")
+            print(
+                f"  another answer than the one that has points by hand, or none: {entry.submission.student}"
+            )
+    if waiting := sum(not entry.refused and report.waiting(entry, asked.graded) > 0 for entry in entries):
+        print(f"Waiting for points by hand: {waiting}.")
     print(f"Grades, feedback, summary and answers to grade by hand: {target}")
-
-
-@contextlib.contextmanager
-def cluster(address: str) -> Iterator[Executor]:
-    from distributed import Client
-
-    with Client(address) as client:
-        yield client.get_executor(pure=False, retries=1)
 
 
 def graded(options: argparse.Namespace, run: partial[Iterator[str]]) -> Iterator[str]:
     from gradlib_homework.batch import until_done
 
+    workers = options.workers
     if options.scheduler:
-        with cluster(options.scheduler) as executor:
-            yield from run(executor=executor)
+        from distributed import Client
+
+        with Client(options.scheduler) as client:
+            workers = max(workers, sum(client.nthreads().values()))  # more may join later
+            yield from run(executor=client.get_executor(pure=False, retries=1), workers=workers)
     else:
-        yield from until_done(lambda executor: run(executor=executor), options.workers)
+        yield from until_done(lambda executor: run(executor=executor, workers=workers), workers)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Find whose file is where, in a folder as Canvas, Moodle or nbgrader export it.
 
 Canvas    lastfirst_[LATE_]USER_SUBMISSION_name.ipynb        (name-1.ipynb when handed in again)
-Moodle    Full Name_PARTICIPANT_assignsubmission_file_/any.ipynb
+Moodle    Full Name_PARTICIPANT_assignsubmission_file_/any.ipynb   (…_onlinetext_ is of the same student)
 nbgrader  student/assignment/assignment.ipynb
 plain     student.ipynb, or student/any.ipynb
 """
@@ -12,13 +12,13 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradlib_homework.assignment import MOST_BYTES
 
 CANVAS = re.compile(r"(?P<name>.+?)_(?:LATE_)?(?P<id>\d+)_(?P<attempt>\d+)_.+", re.I)
-MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file_?")
+MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_.*)?")
 CLUTTER = (".DS_Store", "._", ".ipynb_checkpoints", "__MACOSX")
 AGAIN = re.compile(r"-(\d+)$")
 
@@ -32,15 +32,18 @@ class Submission:
     content: bytes = b""
     refused: str = ""
     """why there is nothing to grade"""
+    moodle: bool = False
 
 
 def collect(folder: Path, assignment: str) -> list[Submission]:
     """Every student's submission, by name; one that cannot be read is there with its reason."""
     found: dict[tuple[str, str], list[Path]] = {}
+    of_moodle = set()
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith(CLUTTER):
             continue
         if moodle := MOODLE.fullmatch(entry.name):
+            of_moodle.add((moodle["name"], moodle["id"]))
             found.setdefault((moodle["name"], moodle["id"]), []).extend(notebooks(entry))
         elif canvas := CANVAS.fullmatch(entry.name):
             found.setdefault((canvas["name"], canvas["id"]), []).extend(notebooks(entry))
@@ -50,7 +53,9 @@ def collect(folder: Path, assignment: str) -> list[Submission]:
             found.setdefault((entry.name, ""), []).extend(notebooks(place))
         elif entry.suffix == ".ipynb":
             found.setdefault((entry.stem, ""), []).append(entry)
-    submissions = [one(name, id, paths, assignment) for (name, id), paths in found.items()]
+    submissions = [
+        replace(one(*who, paths, assignment), moodle=who in of_moodle) for who, paths in found.items()
+    ]
     return sorted(submissions, key=lambda submission: (submission.student, submission.id))
 
 

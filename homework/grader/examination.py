@@ -63,11 +63,11 @@ class Student:
         self.ends: list[str] = []
 
     def run(self, source: str) -> str | None:
-        """Run a cell. Returns the name of what it raised, if it did."""
+        """Run a cell. Returns the name of what it raised, or the reason why it was ended, if there is one."""
         try:
             answer = self.ask({"run": source}, self.limits.seconds_a_cell)
-        except Ended:
-            return None
+        except Ended as ended:
+            return str(ended)
         self.ran.append(source)
         return error_name(answer.get("error")) if "error" in answer else None
 
@@ -107,8 +107,8 @@ class Student:
 
     def close(self) -> None:
         if self.process:
-            self.peak = max(self.peak, self.process.peak)
             self.process.end()
+            self.peak = max(self.peak, self.process.peak)
             self.process = None
 
 
@@ -178,7 +178,7 @@ class Examiner:
     def __post_init__(self) -> None:
         self.names: dict[str, Any] = {}
         self.failed: dict[str, str] = {}
-        """what the cell that should bind a name of the student's raised"""
+        """what the cell that should bind a name of the student's raised, or the reason why it was ended"""
         self.theirs = set(self.assignment.names)
 
     def prepare(self, cell: Cell) -> None:
@@ -230,7 +230,9 @@ def reason(error: Exception, assignment: Assignment, failed: dict[str, str]) -> 
         case NoData():
             return "your code gave back something that is no number, text, list, dict or tensor."
         case NameError() if error.name in failed:
-            return f"there is no {error.name}: the cell that defines it raised {failed[error.name]} here."
+            why = failed[error.name]
+            end = f"was stopped: {REASONS[why]}" if why in REASONS else f"raised {why} here"
+            return f"there is no {error.name}: the cell that defines it {end}."
         case NameError() if error.name in assignment.names:
             return f"there is no {error.name}: the cell that defines it is missing, or failed first."
         case AssertionError():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ CANVAS = (
 """columns that Canvas finds a student by, in its order; an import has these and the one of the assignment"""
 MOODLE = ("Identifier", "Grade", "Last modified (grade)")
 """columns that Moodle's import looks for, in the language of the site"""
+TOTAL = re.compile(r"[\d.]+ of [\d.]+ points(; [\d.]+ are still to be given by hand)?")
+"""the first line of a mark's feedback"""
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,16 @@ def safe(text: str) -> str:
 
 
 def write(path: Path, rows: Iterable[Iterable[str]], encoding: str = "utf-8") -> None:
+    """As a whole or, when interrupted, not at all: the old table may be all there is of a teacher's work."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[safe(cell) for cell in row] for row in rows])
-    path.write_text(text.getvalue(), encoding=encoding)
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    whole = path.with_suffix(".tmp")
+    whole.write_text(text.getvalue(), encoding=encoding)
+    whole.replace(path)
 
 
 def read(path: Path) -> list[list[str]]:
-    """The rows of a table, separated by semicolons where people write the comma in numbers.
+    """The rows of a table, all as long as its head; with semicolons where people write the comma in numbers.
 
     Raises Unreadable.
     """
@@ -55,8 +61,24 @@ def read(path: Path) -> list[list[str]]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise Unreadable(f"{path} is not in UTF-8; save it once more, as 'CSV UTF-8'") from None
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror}") from None
     separator = ";" if ";" in text.partition("\n")[0] else ","
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(row)]
+    return [row + [""] * (len(rows[0]) - len(row)) for row in rows]
+
+
+def open_gradebook(exported: Path) -> tuple[str, list[str], list[list[str]]]:
+    """The system that it is of, its head, and its rows. Raises Unreadable."""
+    head, *rows = read(exported) or [[]]
+    if {"ID", "Section"} <= set(head):
+        return "Canvas", head, rows
+    if set(MOODLE) <= set(head):
+        return "Moodle", head, rows
+    raise Unreadable(
+        f"{exported}: neither a gradebook of Canvas (Student, ID, …, Section, …) nor a grading worksheet of "
+        f"Moodle in English ({', …, '.join(MOODLE)})"
+    )
 
 
 def fill(
@@ -66,15 +88,10 @@ def fill(
 
     Returns which system it is of, and what the teacher should know of it. Raises Unreadable.
     """
-    head, *rows = read(exported) or [[]]
-    if {"ID", "Section"} <= set(head):
-        return "Canvas", fill_canvas(head, rows, marks, assignment, possible, target)
-    if set(MOODLE) <= set(head):
-        return "Moodle", fill_moodle(head, rows, marks, target)
-    raise Unreadable(
-        f"{exported}: neither a gradebook of Canvas (Student, ID, …, Section, …) nor a grading worksheet of "
-        f"Moodle in English ({', …, '.join(MOODLE)})"
-    )
+    system, head, rows = open_gradebook(exported)
+    if system == "Canvas":
+        return system, fill_canvas(head, rows, marks, assignment, possible, target)
+    return system, fill_moodle(head, rows, marks, possible, target)
 
 
 def fill_canvas(
@@ -101,11 +118,7 @@ def fill_canvas(
         points = row[head.index(column)] if column in head else ""
         if "Points Possible" in row[0]:
             points = points.strip() or number(possible)
-            with contextlib.suppress(ValueError):
-                if float(points.replace(",", ".")) != possible:
-                    notes.append(
-                        f"{column} is out of {points} there, and these points out of {number(possible)}"
-                    )
+            notes += other_total(column, points, possible)
         if mark := known.get(row[head.index("ID")]):
             seen.add(mark.id)
             points = points if mark.points is None else number(mark.points)
@@ -114,18 +127,28 @@ def fill_canvas(
     return notes + not_in_it(marks, seen)
 
 
+def other_total(column: str, there: str, possible: float) -> list[str]:
+    with contextlib.suppress(ValueError):
+        if float(there.replace(",", ".")) != possible:
+            return [f"{column} is out of {there} there, and these points out of {number(possible)}"]
+    return []
+
+
 def not_in_it(marks: list[Mark], seen: set[str]) -> list[str]:
     missing = [mark.student for mark in marks if mark.id not in seen]
     return [f"not in it: {', '.join(missing)}"] if missing else []
 
 
-def fill_moodle(head: list[str], rows: list[list[str]], marks: list[Mark], target: Path) -> list[str]:
+def fill_moodle(
+    head: list[str], rows: list[list[str]], marks: list[Mark], possible: float, target: Path
+) -> list[str]:
     """The grading worksheet, with the columns Grade and Feedback comments filled in for whom there is a mark.
 
     Moodle empties what an import leaves empty, so rows without a mark are not in it.
     """
     known = {mark.id: mark for mark in marks if mark.id}
     filled, seen = [head], set()
+    most = rows[0][head.index("Maximum Grade")] if rows and "Maximum Grade" in head else ""
     for row in rows:
         mark = known.get("".join(filter(str.isdigit, row[head.index("Identifier")])))
         if mark is None:
@@ -135,7 +158,16 @@ def fill_moodle(head: list[str], rows: list[list[str]], marks: list[Mark], targe
             row = list(row)
             row[head.index("Grade")] = number(mark.points)
             if "Feedback comments" in head:
-                row[head.index("Feedback comments")] = mark.feedback
+                row[head.index("Feedback comments")] = append(
+                    row[head.index("Feedback comments")], mark.feedback
+                )
             filled.append(row)
     write(target, filled)
-    return not_in_it(marks, seen)
+    return other_total("Grade", most, possible) + not_in_it(marks, seen)
+
+
+def append(there: str, feedback: str) -> str:
+    """What stood there, and then the feedback in place of that of an earlier import."""
+    new = feedback.splitlines()
+    old = [line for line in there.splitlines() if line not in new and not TOTAL.fullmatch(line)]
+    return "\n".join([*old, *new])

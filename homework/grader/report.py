@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradlib_homework.assignment import Assignment, Cell
 from gradlib_homework.collection import Submission
@@ -21,16 +22,30 @@ ODD_WORDS = re.compile(
 )
 
 
+class Given(NamedTuple):
+    """What the teacher wrote by hand, and the answer that it is for."""
+
+    question: str
+    possible: float
+    points: float | None
+    comment: str
+    answer: str
+
+
 @dataclass
 class Entry:
     """A student, with what came of the submission, and points that the teacher gave by hand."""
 
     submission: Submission
     result: dict[str, Any] | None
-    by_hand: dict[str, tuple[float, str]] = field(default_factory=dict)
+    by_hand: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     """id of a written answer: points and comment"""
-    changed: bool = False
-    """whether an answer is another than the one that was given points by hand"""
+    kept: list[Given] = field(default_factory=list)
+    """what the teacher wrote for an answer that is another now, or could not be read"""
+
+    @property
+    def changed(self) -> bool:
+        return any(given.points is not None and given.question not in self.points for given in self.kept)
 
     @property
     def refused(self) -> str:
@@ -45,7 +60,7 @@ class Entry:
         if self.refused or self.result is None:
             return {}
         found = {test["id"]: test["points"] for test in self.result["tests"]}
-        return found | {id: points for id, (points, _) in self.by_hand.items()}
+        return found | {id: points for id, (points, _) in self.by_hand.items() if points is not None}
 
     @property
     def total(self) -> float | None:
@@ -63,9 +78,8 @@ class Entry:
             return []
         ends = Counter(self.result["ends"])
         found = [f"{REASONS[end]} ({times}×)" for end, times in sorted(ends.items()) if end != "budget"]
-        words = (
-            sorted(set(ODD_WORDS.findall(self.submission.content.decode(errors="replace")))) if ends else []
-        )
+        text = self.submission.content.decode(errors="replace").replace("\\n", "\n")  # of JSON's strings
+        words = sorted(set(ODD_WORDS.findall(text)))
         return found + ([f"it mentions {', '.join(words)}"] if words else [])
 
 
@@ -88,23 +102,24 @@ def feedback_page(entry: Entry, asked: Assignment, name: str) -> str:
         .render(
             name=name,
             entry=entry,
+            asked=asked,
             questions=questions(asked),
             told=told(entry),
-            so_far=so_far(entry, asked),
+            so_far=so_far,
             number=number,
             sentence=sentence,
         )
     )
 
 
-def waiting(entry: Entry, asked: Assignment) -> float:
+def waiting(entry: Entry, cells: list[Cell]) -> float:
     """The points that are still to be given by hand."""
-    return sum(cell.points for cell in asked.graded if cell.id not in entry.points)
+    return sum(cell.points for cell in cells if cell.id not in entry.points)
 
 
 def sentence(text: str) -> str:
     """With a capital, unless it begins with a symbol."""
-    return text[0].upper() + text[1:] if re.match("[a-z]{2}", text) else text
+    return text[0].upper() + text[1:] if re.match("[a-z]{2}|a [a-z]", text) else text
 
 
 def summary_page(entries: list[Entry], asked: Assignment, name: str) -> str:
@@ -150,17 +165,27 @@ def marks(entries: list[Entry], asked: Assignment) -> list[Mark]:
             entry.submission.student,
             entry.submission.id,
             entry.total,
-            so_far(entry, asked),
+            "\n".join(
+                [
+                    so_far(entry, asked.graded),
+                    *(words for id, (_, words) in entry.by_hand.items() if id in entry.points),
+                ]
+            ),
         )
         for entry in entries
     ]
 
 
-def so_far(entry: Entry, asked: Assignment) -> str:
-    if entry.total is None:
+def so_far(entry: Entry, cells: list[Cell]) -> str:
+    """The points of a question, or of all; what waits for the teacher is named apart, and not as lost."""
+    if entry.refused:
         return ""
-    later = f"; {number(left)} are still to be given by hand" if (left := waiting(entry, asked)) else ""
-    return f"{number(entry.total)} of {number(asked.possible)} points{later}"
+    possible, left = sum(cell.points for cell in cells), waiting(entry, cells)
+    got = sum(entry.points.get(cell.id, 0) for cell in cells)
+    if left == possible:
+        return f"{number(left)} points are still to be given by hand"
+    later = f"; {number(left)} are still to be given by hand" if left else ""
+    return f"{number(got)} of {number(possible)} points{later}"
 
 
 def write_grades(entries: list[Entry], asked: Assignment, path: Path) -> None:
@@ -170,12 +195,21 @@ def write_grades(entries: list[Entry], asked: Assignment, path: Path) -> None:
     for entry in entries:
         points = [number(entry.points[id]) if id in entry.points else "" for id in ids]
         total = "" if entry.total is None else number(entry.total)
-        status = "waits for points by hand" if waiting(entry, asked) else "graded"
+        status = "waits for points by hand" if waiting(entry, asked.graded) else "graded"
         if entry.refused:
             status = f"not graded: {entry.refused}"
         student = entry.submission.student, entry.submission.id
         rows.append([*student, *points, total, number(asked.possible), status])
-    write(path, rows)
+    write(path, [[safe(cell) for cell in row] for row in rows])
+
+
+def write_for_moodle(entries: list[Entry], feedback: Path, path: Path) -> None:
+    """The pages as Moodle takes them back: it finds a student by the number in the name of the folder."""
+    if moodle := [entry for entry in entries if entry.submission.moodle]:
+        with zipfile.ZipFile(path, "w") as file:
+            for entry in moodle:
+                folder = f"{entry.submission.student}_{entry.submission.id}_assignsubmission_file_"
+                file.write(feedback / entry.file, f"{folder}/feedback.html")
 
 
 HAND = ["student", "id", "question", "possible", "points", "comment", "answer"]
@@ -185,14 +219,13 @@ class NoPoints(Unreadable):
     """What a teacher wrote by hand cannot be read as points."""
 
 
-ByHand = dict[tuple[str, str], dict[str, tuple[float, str, str]]]
+ByHand = dict[tuple[str, str], list[Given]]
 
 
 def read_by_hand(path: Path, submissions: list[Submission]) -> ByHand:
-    """Points that the teacher wrote into `by-hand.csv`, with the comment and the answer that they are for, by
-    student and id.
+    """What the teacher wrote into `by-hand.csv`, by student and id.
 
-    Raises NoPoints for a file that has lost a column, for points of nobody who handed in, and for anything
+    Raises NoPoints for a file that has lost a column, for words on nobody who handed in, and for anything
     but a number from 0 to what is possible; Unreadable for what is not in UTF-8.
     """
     found: ByHand = {}
@@ -204,12 +237,13 @@ def read_by_hand(path: Path, submissions: list[Submission]) -> ByHand:
     known = {(one.student, one.id) for one in submissions}
     for line in lines:
         row = dict.fromkeys(HAND, "") | dict(zip(head, line, strict=False))
-        if row["points"].strip():
+        if row["points"].strip() or row["comment"].strip():
             try:
-                points, possible = (float(row[name].replace(",", ".")) for name in ("points", "possible"))
+                possible = float(row["possible"].replace(",", "."))
+                points = float(row["points"].replace(",", ".")) if row["points"].strip() else None
             except ValueError:
                 points, possible = math.nan, math.nan
-            if not 0 <= points <= possible:
+            if not 0 <= (points or 0) <= possible:
                 raise NoPoints(
                     f"{path}: {row['student']} has {row['points']!r} points in {row['question']}; "
                     f"expected a number from 0 to {row['possible']}"
@@ -217,11 +251,9 @@ def read_by_hand(path: Path, submissions: list[Submission]) -> ByHand:
             who = row["student"].removeprefix("'"), row["id"]
             if who not in known:
                 raise NoPoints(f"{path}: there is no submission of {row['student']}, id {row['id']!r}")
-            found.setdefault(who, {})[row["question"]] = (
-                points,
-                row["comment"].removeprefix("'"),
-                row["answer"],
-            )
+            comment = row["comment"].removeprefix("'")
+            given = Given(row["question"], possible, points, comment, row["answer"])
+            found.setdefault(who, []).append(given)
     return found
 
 
@@ -231,27 +263,32 @@ def entry_of(submission: Submission, result: dict[str, Any] | None, by_hand: ByH
     A spreadsheet may break the answer's lines anew, and loses nothing by it.
     """
     entry = Entry(submission, result)
-    for id, (points, comment, answer) in by_hand.get((submission.student, submission.id), {}).items():
-        now = (result or {}).get("written", {}).get(id, "")
-        if safe(now).split() == answer.split():
-            entry.by_hand[id] = points, comment
+    written = (result or {}).get("written", {})
+    for given in by_hand.get((submission.student, submission.id), []):
+        id, now = given.question, written.get(given.question)
+        if now is not None and safe(now).split() == given.answer.split() and id not in entry.by_hand:
+            entry.by_hand[id] = given.points, given.comment
         else:
-            entry.changed = True
+            entry.kept.append(given)
     return entry
 
 
 def write_by_hand(entries: list[Entry], asked: Assignment, path: Path) -> None:
-    """The written answers, with room for points; what the teacher has filled in stays."""
-    rows = [HAND]
+    """The written answers, with room for points; what the teacher has filled in stays, also when it no longer
+    counts: the answer may come back."""
+    rows = [[*HAND, "remark"]]
     for entry in entries:
-        if entry.refused or entry.result is None:
-            continue
-        for cell in asked.graded:
-            if cell.kind == "written":
-                points, comment = entry.by_hand.get(cell.id, ("", ""))
-                given = number(points) if isinstance(points, float) else ""
-                answer = entry.result["written"].get(cell.id, "")
-                student = entry.submission.student, entry.submission.id
-                rows.append([*student, cell.id, number(cell.points), given, comment, answer])
+        written = (entry.result or {}).get("written", {})
+        now = [
+            Given(cell.id, cell.points, *entry.by_hand.get(cell.id, (None, "")), written.get(cell.id, ""))
+            for cell in asked.graded
+            if cell.kind == "written" and not entry.refused
+        ]
+        for given in now + entry.kept:
+            student = entry.submission.student, entry.submission.id
+            points = "" if given.points is None else number(given.points)
+            remark = "" if given in now else "does not count: the answer is another now, or cannot be read"
+            cells = given.question, number(given.possible), points, given.comment, given.answer, remark
+            rows.append([safe(cell) for cell in (*student, *cells)])
     if len(rows) > 1:
         write(path, rows, encoding="utf-8-sig")  # so that Excel keeps what is not ASCII

@@ -186,7 +186,7 @@ def place(assignment: Assignment, notebook: NotebookNode) -> Answers:
     known = [identify(assignment, node) for node in notebook.cells]
     if not is_of(assignment, notebook):
         raise NotANotebook(
-            "this is the notebook of something else: it has no heading of this assignment, and few of the "
+            "this is the notebook of something else: it has few headings of this assignment, and few of the "
             "names that are asked for"
         )
     filled = {
@@ -225,12 +225,16 @@ def place(assignment: Assignment, notebook: NotebookNode) -> Answers:
 
 
 def is_of(assignment: Assignment, notebook: NotebookNode) -> bool:
-    """Whether a notebook has a heading of this assignment, or at least half of the names that it asks for."""
+    """Whether a notebook has at least half of the assignment's headings, or of the names that it asks for.
+
+    Fewer are no sign: assignments share some of both.
+    """
     headings = {cell.question for cell in assignment.graded}
     named = [names_bound_by(node.source) for node in notebook.cells if node.cell_type == "code"]
     there = set().union(*named) & set(assignment.names)
     text = "\n".join(node.source for node in notebook.cells if node.cell_type != "code")
-    return 2 * len(there) >= len(assignment.names) or not headings.isdisjoint(HEADING.findall(text))
+    shared = headings.intersection(HEADING.findall(text))
+    return 2 * len(there) >= len(assignment.names) or 2 * len(shared) >= len(headings)
 
 
 def added(assignment: Assignment, question: str, source: str) -> str:

@@ -20,6 +20,9 @@ WATCH_EVERY = 0.1
 END_WITHIN = 30
 START_WITHIN = 120
 """seconds until the first answer"""
+MOST_AHEAD = 3
+"""processor seconds that a sandbox may be ahead of the clock. One thread never is; a student may use a few
+for a moment, but whoever goes on with more than one takes the time of the neighbours."""
 
 
 class Ended(Exception):
@@ -29,6 +32,7 @@ class Ended(Exception):
 REASONS = {
     "time": "it took too long",
     "memory": "it needed too much memory",
+    "processors": "it kept more than one processor busy",
     "exit": "it ended the Python process",
     "forged": "it wrote into the grader's channel",
     "size": "it answered with too much data",
@@ -52,10 +56,10 @@ class Process:
         self.peak = 0
         self.last_words = ""
         """what the sandbox itself had to say, known when it has ended"""
-        self.too_large = False
+        self.excess = ""
+        """the reason why the watch has ended it"""
         self.over = threading.Event()
-        self.watch = threading.Thread(target=self.watch_memory, daemon=True)
-        self.watch.start()
+        threading.Thread(target=self.watch, daemon=True).start()
         try:
             self.ask({"run": "", "seed": 0}, START_WITHIN)
         except Ended as ended:
@@ -107,15 +111,22 @@ class Process:
 
     def fail(self, reason: str) -> NoReturn:
         self.end()
-        raise Ended("memory" if self.too_large else reason)
+        raise Ended(self.excess or reason)
 
-    def watch_memory(self) -> None:
+    def watch(self) -> None:
         """Limits of the system hold for one process; this holds for all of a sandbox together."""
-        while not self.over.wait(WATCH_EVERY):
-            if self.weigh(self.family()) > self.limits.memory:
-                self.too_large = True
+        ahead, used, now = 0.0, dict[psutil.Process, float](), time.monotonic()
+        while not self.over.wait(WATCH_EVERY) and not self.excess:
+            family = self.family()
+            before, used, then, now = used, processor_seconds(family), now, time.monotonic()
+            gained = sum(seconds - before.get(process, 0) for process, seconds in used.items())
+            ahead = max(0.0, ahead + gained - (now - then))
+            if self.weigh(family) > self.limits.memory:
+                self.excess = "memory"
+            elif ahead > MOST_AHEAD:
+                self.excess = "processors"
+            if self.excess:
                 self.popen.kill()
-                return
 
     def weigh(self, family: list[psutil.Process]) -> int:
         """Resident bytes of all these processes."""
@@ -151,6 +162,16 @@ class Process:
         assert self.popen.stdin and self.popen.stdout
         for stream in (self.popen.stdin, self.popen.stdout, self.errors):
             stream.close()
+
+
+def processor_seconds(family: list[psutil.Process]) -> dict[psutil.Process, float]:
+    """Each one's own: what a child took was counted while it lived, also one that nobody waits for."""
+    found = {}
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            found[process] = times.user + times.system
+    return found
 
 
 def is_alive(process: psutil.Process) -> bool:

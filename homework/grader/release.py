@@ -62,14 +62,9 @@ def released(path: Path) -> str:
     return nbformat.writes(student_version(path.read_bytes(), path.stem)) + "\n"
 
 
-def write(path: Path, students: Path, teachers: Path) -> None:
-    """Write `students/NAME.ipynb` and `teachers/NAME.html`; the teacher's page takes one run to make."""
-    for target, text in (
-        (students / path.name, released(path)),
-        (teachers / f"{path.stem}.html", pack(path)),
-    ):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+def write(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
 
 
 def pack(path: Path) -> str:

@@ -200,7 +200,7 @@ class Container:
         return [
             *(self.engine, "run", "--name", name, "--interactive", "--rm", "--pull=never", "--read-only"),
             *("--network", "none", "--workdir", "/tmp", "--cap-drop", "ALL"),
-            *("--memory", str(limits.memory), "--memory-swap", str(limits.memory)),
+            *("--memory", str(limits.memory), "--memory-swap", str(limits.memory), "--cpus", "1"),
             *("--pids-limit", str(limits.processes), "--ulimit", f"nproc={limits.processes}"),
             *("--ulimit", f"nofile={limits.open_files}"),
             *("--security-opt", "no-new-privileges", "--user", f"{user}:{user}"),

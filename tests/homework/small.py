@@ -50,6 +50,14 @@ def notebook(cells: Cells) -> bytes:
     return json.dumps(new_notebook(cells=cells)).encode()
 
 
+def stripped(cells: Cells) -> Cells:
+    """Without any metadata and ids, as some tools write a notebook."""
+    return [
+        new_markdown_cell(cell.source) if cell.cell_type == "markdown" else new_code_cell(cell.source)
+        for cell in cells
+    ]
+
+
 def small_cells() -> Cells:
     """Two questions of ten points each and a written one; no PyTorch, so a sandbox starts at once."""
     return [

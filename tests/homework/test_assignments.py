@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from small import stripped
 
-from gradlib_homework import release
+from gradlib_homework import release, report
 from gradlib_homework.assignment import (
     HOMEWORK,
     STUB,
     Assignment,
+    NotANotebook,
     assignments,
     kind_of,
     place,
     read_assignment,
     read_notebook,
 )
+from gradlib_homework.collection import Submission
 from gradlib_homework.examination import Student, as_it_was, grade, run
 from gradlib_homework.sandbox import BACKENDS, Limits
 
@@ -77,6 +81,34 @@ def test_the_student_version_holds_no_answer_and_no_hidden_test(path: Path) -> N
 def test_students_get_what_the_assignment_says_now(path: Path) -> None:
     handed_out = HOMEWORK / "student" / path.name
     assert handed_out.read_text(encoding="utf-8") == release.released(path), "run `make homework`"
+
+
+@assignment
+def test_the_notebook_of_another_assignment_is_no_zero(path: Path) -> None:
+    asked = read_assignment(path.read_bytes())
+    for other in assignments():
+        refused = pytest.raises(NotANotebook, match="of something else")
+        for version in (other, HOMEWORK / "student" / other.name):
+            cells = read_notebook(version.read_bytes()).cells
+            for handed_in in (cells, stripped(cells)):
+                with nullcontext() if other == path else refused:
+                    place(asked, new_notebook(cells=handed_in))
+
+
+@assignment
+def test_answers_alone_are_graded(path: Path) -> None:
+    """Without a heading, an id, or anything else by which a notebook is known."""
+    asked = read_assignment(path.read_bytes())
+    answers = [cell for cell in asked.cells if cell.kind == "answer"]
+    placed = place(asked, new_notebook(cells=[new_code_cell(cell.source) for cell in answers]))
+    assert set(placed.at) == {cell.id for cell in answers}
+
+
+@assignment
+def test_an_honest_notebook_is_not_suspected(path: Path) -> None:
+    for version in (path, HOMEWORK / "student" / path.name):
+        result = {"ends": [], "tests": []}
+        assert report.Entry(Submission("ada", content=version.read_bytes()), result).suspicions() == []
 
 
 @assignment

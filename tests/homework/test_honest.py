@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from small import HONEST, SMALL, Cells, marks, notebook, submission
+from small import HONEST, SMALL, Cells, marks, notebook, stripped, submission
 
 from gradlib_homework import release
 from gradlib_homework.examination import grade
@@ -20,14 +20,6 @@ FULL = {"scale": 10, "extent": 10}
 
 def graded(cells: Cells | bytes) -> dict[str, Any]:
     return grade(SMALL, cells if isinstance(cells, bytes) else notebook(cells))
-
-
-def stripped(cells: Cells) -> Cells:
-    """Without any metadata and ids, as some tools write a notebook."""
-    return [
-        new_markdown_cell(cell.source) if cell.cell_type == "markdown" else new_code_cell(cell.source)
-        for cell in cells
-    ]
 
 
 def from_colab(cells: Cells) -> bytes:

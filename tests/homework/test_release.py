@@ -14,6 +14,7 @@ from traitlets.config import Config
 
 from gradlib_homework import __main__ as command
 from gradlib_homework import release
+from gradlib_homework.assignment import assignments
 from gradlib_homework.checks import Wrong, close
 
 
@@ -53,6 +54,15 @@ def test_release_writes_both_versions(tmp_path: Path, capsys: pytest.CaptureFixt
     text = (tmp_path / "student" / "small.ipynb").read_text()
     assert "HIDDEN_VALUES" not in text and "full answer" not in text
     assert "For students" in capsys.readouterr().out
+
+
+def test_students_get_their_notebooks_where_there_is_no_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="apt install bubblewrap"):
+        command.main(["release", "--students", str(tmp_path), "--teachers", str(tmp_path / "teacher")])
+    assert sorted(tmp_path.glob("*.ipynb")) == [tmp_path / path.name for path in assignments()]
 
 
 def test_an_unknown_assignment_is_refused_with_the_known_ones() -> None:

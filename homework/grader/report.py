@@ -17,8 +17,9 @@ from gradlib_homework.pages import templates
 from gradlib_homework.process import REASONS
 
 ODD_WORDS = re.compile(
-    r"\b(socket|urllib|requests|subprocess|os\.(?:system|fork|kill|_exit|environ|exec\w*)|ctypes|gc\.get_\w+|"
-    r"sys\._getframe|inspect\.stack|__eq__|__torch_function__|ast_transformers|/proc/|gradebook)"
+    r"\b(socket|urllib|requests|subprocess|os\.(?:system|fork|kill|_exit|environ|exec\w*|chroot|set\w+)|"
+    r"ctypes|gc\.get_\w+|sys\.(?:_getframe|modules|settrace)|resource\.set\w+|inspect\.stack|builtins|__eq__|"
+    r"__torch_function__|ast_transformers|proc/|gradebook)"
 )
 
 

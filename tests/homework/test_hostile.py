@@ -242,7 +242,8 @@ def test_without_walls_such_an_attack_works(
 
 def test_a_second_processor_is_taken_away_before_time_is_over() -> None:
     (attack,) = (attack for attack in ATTACKS if attack.name == "children that nobody waits for")
-    result = grade(SMALL, notebook(submission({"scale": attack.source})), limits=Limits(processes=40))
+    patient = Limits(seconds_a_call=60, processes=40)
+    result = grade(SMALL, notebook(submission({"scale": attack.source})), limits=patient)
     assert set(result["ends"]) == {"processors" if (psutil.cpu_count() or 1) > 1 else "time"}
 
 

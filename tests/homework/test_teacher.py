@@ -422,14 +422,16 @@ def test_twins_and_oddities_are_named_for_the_teacher(tmp_path: Path) -> None:
     odd = submission({"scale": "import socket\nimport os\ndef scale(v, f):\n    os._exit(0)"})
     folder = fill(tmp_path / "in", {"ada.ipynb": GOOD, "bo.ipynb": GOOD, "cy.ipynb": notebook(odd)})
     fill(folder, {"di.ipynb": notebook([new_code_cell(source) for source in HONEST.values()])})
-    sly = submission({"scale": "import gc\nimport subprocess", "scale-public": "assert True"})
+    sly = submission(
+        {"scale": "import gc\nopen('/proc/1/mem')\nimport subprocess", "scale-public": "assert True"}
+    )
     fill(folder, {"ed.ipynb": notebook(sly)})
     (tmp_path / "small.ipynb").write_bytes(SMALL)
     command.main(["grade", str(tmp_path / "small.ipynb"), str(folder), "--to", str(tmp_path / "out")])
     summary = (tmp_path / "out" / "summary.html").read_text()
     assert "The same file, byte by byte: ada, bo" in summary
     assert "it mentions os._exit, socket" in summary
-    assert "<li>ed: it mentions subprocess</li>" in summary, "also where no process ended"
+    assert "<li>ed: it mentions proc/, subprocess</li>" in summary, "also where no process ended"
     assert "<li>ed: The cell scale-public was changed; the one of the assignment counts.</li>" in summary
     assert "di:" not in summary
     assert "before you give no points: ada, bo, cy, di, ed." in summary

@@ -135,9 +135,16 @@ class Flow:
         return said + (f"; not watched: {some(self.unwatched)}" if self.unwatched else "")
 
     def plot(self) -> None:
-        """Draw the squared gradient over depth."""
+        """Draw the squared gradient over depth, and the line that `rate` is the slope of."""
         figure, panel = plot.axes("layer", "squared gradient", log_y=True)
         plot.measured(panel, np.arange(1, len(self.layers) + 1), self.squared_gradient)
+        if 0 < self.rate < inf:
+            hidden = np.flatnonzero(~np.isnan(self.squared_gradient))[:-1]
+            alive = np.flatnonzero(self.squared_gradient[hidden])
+            middle = np.log(self.squared_gradient[hidden[alive]]).mean()
+            line = np.exp(middle - np.log(self.rate) * (alive - alive.mean()))
+            plot.predicted(panel, hidden[alive] + 1, line, label=f"fit: factor {number(self.rate)} per layer")
+            panel.legend()
         plot.show(
             figure,
             alt=f"Squared gradient at {len(self.layers)} layers; {self.verdict}.",

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn import utils
 from torch.utils.checkpoint import checkpoint
 
-from gradlib import MLP, dead_units, gradient_flow, initialize
+from gradlib import MLP, dead_units, gradient_flow, initialize, plot
 
 DEPTH, WIDTH = 8, 64
 
@@ -514,3 +514,16 @@ def test_table_shows_every_layer_and_ends_in_the_verdict():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_drawing_shows_the_fit_beside_the_points(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plot, "show", lambda figure, alt, caption: drawn.append((figure.axes[0], alt)))
+    torch.manual_seed(0)
+    flow = gradient_flow(MLP(WIDTH, WIDTH, 20, 1, "sigmoid", "xavier"), *batch())
+    flow.plot()
+    ((panel, alt),) = drawn
+    points, line = (drawing.get_ydata() for drawing in panel.lines)
+    np.testing.assert_allclose(line[:-1] / line[1:], flow.rate, rtol=1e-3)
+    np.testing.assert_allclose(line, points[:-1], rtol=0.5)
+    assert flow.verdict in alt

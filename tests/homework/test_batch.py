@@ -24,7 +24,7 @@ from small import HONEST, SMALL, notebook, submission
 from gradlib_homework import __main__ as command
 from gradlib_homework import batch
 from gradlib_homework.assignment import HOMEWORK, read_assignment
-from gradlib_homework.process import Process
+from gradlib_homework.process import Ended, Process, processor_seconds
 from gradlib_homework.sandbox import BACKENDS, Bubblewrap, Container, Limits, NoSandbox
 
 WRONG = "def scale(values, factor):\n    return values  # {}"
@@ -152,6 +152,7 @@ def test_stopped_and_taken_up_again(small: Path, tmp_path: Path, capsys: pytest.
     for n, content in enumerate(mixed(20)):
         (folder / f"student{n:02}.ipynb").write_bytes(content)
     words = [sys.executable, "-m", "gradlib_homework", "grade", small, folder, "--to", target]
+    words += ["--workers", "1"]
     done = 0
     for stop in (signal.SIGINT, signal.SIGKILL):
         with subprocess.Popen(
@@ -214,7 +215,7 @@ def test_a_hundred_in_one_batch(
 ) -> None:
     """And then a few of an assignment of the book's, which import PyTorch."""
     relu = HOMEWORK / "03-relu" / "03-relu.ipynb"
-    references = [relu.read_bytes() + b" " * n for n in range(6)]
+    references = [relu.read_bytes() + b" " * n for n in range(3)]
     full = sum(cell.points for cell in read_assignment(references[0]).cells if cell.kind == "test")
     told = []
     for path, handed_in, expected in [
@@ -318,3 +319,26 @@ def test_the_sandbox_starts_without_the_grader_s_environment() -> None:
         family = process.family()
         assert {one.name() for one in family[:2]} == {"bwrap"}
         assert [Path(f"/proc/{one.pid}/environ").read_bytes() for one in family[:2]] == [b"", b""]
+
+
+def test_a_second_processor_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there are processors to spare: a busy machine may have no second one to give."""
+    began = time.monotonic()
+
+    def two_at_once(family: list[psutil.Process]) -> dict[psutil.Process, float]:
+        return {one: 2 * (time.monotonic() - began) for one in family[:1]}
+
+    monkeypatch.setattr("gradlib_homework.process.processor_seconds", two_at_once)
+    monkeypatch.setattr("gradlib_homework.process.MOST_AHEAD", 6)
+    with Process(BACKENDS["bubblewrap"], Limits()) as process, pytest.raises(Ended, match="processors"):
+        process.ask({"run": "import time; time.sleep(60)", "seed": 0}, 60)
+
+
+def test_processor_seconds_are_those_of_all_processes() -> None:
+    spin = "import os\nfor _ in range(2):\n    if os.fork() == 0:\n        while True: pass"
+    with Process(BACKENDS["bubblewrap"], Limits()) as process:
+        process.ask({"run": spin, "seed": 0}, 10)
+        deadline = time.monotonic() + 60
+        while sum(used > 0.2 for used in processor_seconds(process.family()).values()) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

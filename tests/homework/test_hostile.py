@@ -240,13 +240,6 @@ def test_without_walls_such_an_attack_works(
     machine.reached.clear()
 
 
-def test_a_second_processor_is_taken_away_before_time_is_over() -> None:
-    (attack,) = (attack for attack in ATTACKS if attack.name == "children that nobody waits for")
-    patient = Limits(seconds_a_call=60, processes=40)
-    result = grade(SMALL, notebook(submission({"scale": attack.source})), limits=patient)
-    assert set(result["ends"]) == {"processors" if (psutil.cpu_count() or 1) > 1 else "time"}
-
-
 def test_questions_of_ones_own_earn_nothing() -> None:
     cells = submission({"scale": "def scale(values, factor): return values"})
     cells += [

@@ -102,8 +102,8 @@ def run_grade(options: argparse.Namespace) -> None:
         sys.exit(f"homework: {options.submissions} is no folder; unpack what the course system exported")
     asked = assignment.read_assignment(content)
     try:
-        for exported in options.gradebook:
-            gradebook.open_gradebook(exported)  # say at once what is wrong with it, not after a night
+        # Say at once what is wrong with one, not after a night.
+        exported = {source: gradebook.open_gradebook(source) for source in options.gradebook}
     except gradebook.Unreadable as error:
         sys.exit(f"homework: {error}")
     submissions = collection.collect(options.submissions, name)
@@ -153,17 +153,12 @@ def run_grade(options: argparse.Namespace) -> None:
     report.write_grades(entries, asked, target / "grades.csv")
     report.write_by_hand(entries, asked, target / "by-hand.csv")
     (target / "summary.html").write_text(report.summary_page(entries, asked, name), encoding="utf-8")
-    for exported in options.gradebook:
-        try:
-            system, notes = gradebook.fill(
-                exported, report.marks(entries, asked), name, asked.possible, target / "grades.tmp"
-            )
-        except gradebook.Unreadable as error:
-            sys.exit(f"homework: {error}")
-        filled = (target / "grades.tmp").replace(target / f"grades-{system.lower()}.csv")
-        print(f"For {system}: {filled}")
+    for source, book in exported.items():
+        filled = target / f"grades-{book.system.lower()}.csv"
+        notes = gradebook.fill(book, report.marks(entries, asked), name, asked.possible, filled)
+        print(f"For {book.system}: {filled}")
         for note in notes:
-            print(f"  {exported}: {note}")
+            print(f"  {source}: {note}")
     refused = [entry for entry in entries if entry.refused]
     print(f"{len(entries) - len(refused)} graded ({new} new, {seconds:.0f} s), {len(refused)} not graded.")
     for entry in refused:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 CANVAS = (
     *("Student", "LastName", "FirstName", "ID", "SIS User ID", "SIS Login ID", "Integration ID"),
@@ -68,30 +69,32 @@ def read(path: Path) -> list[list[str]]:
     return [row + [""] * (len(rows[0]) - len(row)) for row in rows]
 
 
-def open_gradebook(exported: Path) -> tuple[str, list[str], list[list[str]]]:
-    """The system that it is of, its head, and its rows. Raises Unreadable."""
+class Gradebook(NamedTuple):
+    """What a course system exported: Canvas or Moodle."""
+
+    system: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+def open_gradebook(exported: Path) -> Gradebook:
+    """Raises Unreadable."""
     head, *rows = read(exported) or [[]]
     if {"ID", "Section"} <= set(head):
-        return "Canvas", head, rows
+        return Gradebook("Canvas", head, rows)
     if set(MOODLE) <= set(head):
-        return "Moodle", head, rows
+        return Gradebook("Moodle", head, rows)
     raise Unreadable(
         f"{exported}: neither a gradebook of Canvas (Student, ID, …, Section, …) nor a grading worksheet of "
         f"Moodle in English ({', …, '.join(MOODLE)})"
     )
 
 
-def fill(
-    exported: Path, marks: list[Mark], assignment: str, possible: float, target: Path
-) -> tuple[str, list[str]]:
-    """Write the exported gradebook with these marks into `target`.
-
-    Returns which system it is of, and what the teacher should know of it. Raises Unreadable.
-    """
-    system, head, rows = open_gradebook(exported)
-    if system == "Canvas":
-        return system, fill_canvas(head, rows, marks, assignment, possible, target)
-    return system, fill_moodle(head, rows, marks, possible, target)
+def fill(exported: Gradebook, marks: list[Mark], assignment: str, possible: float, target: Path) -> list[str]:
+    """Write the gradebook with these marks into `target`; returns what the teacher should know of it."""
+    if exported.system == "Canvas":
+        return fill_canvas(exported.head, exported.rows, marks, assignment, possible, target)
+    return fill_moodle(exported.head, exported.rows, marks, possible, target)
 
 
 def fill_canvas(

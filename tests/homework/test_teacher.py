@@ -334,11 +334,13 @@ def test_the_comment_in_moodle_is_the_latest_and_keeps_what_was_there() -> None:
         assert gradebook.append(there, mark.feedback) == f"Late.\n{mark.feedback}"
 
 
-def canvas_filled(folder: Path, exported: str, *notes: str) -> list[list[str]]:
+def canvas_filled(folder: Path, text: str, *notes: str) -> list[list[str]]:
     """What Canvas gets back for a mark of 101, and none yet for 102; `notes` is what the teacher is told."""
-    (folder / "in.csv").write_text(exported)
+    (folder / "in.csv").write_text(text)
     marks = [gradebook.Mark("weissada", "101", 20.5, ""), gradebook.Mark("oneilbo", "102", None, "")]
-    assert gradebook.fill(folder / "in.csv", marks, "small", 25, folder / "out.csv") == ("Canvas", [*notes])
+    exported = gradebook.open_gradebook(folder / "in.csv")
+    assert exported.system == "Canvas"
+    assert gradebook.fill(exported, marks, "small", 25, folder / "out.csv") == [*notes]
     return rows(folder / "out.csv")
 
 
@@ -400,7 +402,7 @@ def test_the_other_forms_of_a_canvas_gradebook_are_read(tmp_path: Path) -> None:
 def test_an_unknown_gradebook_is_refused(tmp_path: Path, head: str) -> None:
     (tmp_path / "other.csv").write_text(f"{head}\n")
     with pytest.raises(gradebook.Unreadable, match=r"neither a gradebook of Canvas.* Moodle in English"):
-        gradebook.fill(tmp_path / "other.csv", [], "small", 25, tmp_path / "out.csv")
+        gradebook.open_gradebook(tmp_path / "other.csv")
 
 
 def test_names_that_are_formulas_or_markup_stay_text(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from gradlib.flow import default_objective
 
 
 def train(
-    build: Callable[[], nn.Module],
+    build: Callable[[], nn.Module] | Sequence[Callable[[], nn.Module]],
     inputs: Tensor,
     targets: Tensor,
     steps: int,
@@ -24,18 +25,22 @@ def train(
 ) -> NDArray[np.float64]:
     """Loss before every step, (seeds, steps), of full-batch training from `len(seeds)` initializations.
 
-    build: returns a fresh network; it is called once after seeding with each of `seeds`. The networks'
+    build: returns a fresh network; it is called once after seeding with each of `seeds`. Or several such
+    functions, whose networks differ in nothing but their weights: then (builds, seeds, steps). All
     weights are stacked and trained together: with an optimizer that treats every element alone (SGD,
-    Adam), each runs exactly as it would by itself, batch normalization and frozen parameters included.
-    targets: classes or real values, as in `gradient_flow`. Raises ValueError for steps < 1, lr ≤ 0, and a
-    network whose parameters are all frozen.
+    Adam), each network runs exactly as it would by itself, batch normalization and frozen parameters
+    included. targets: classes or real values, as in `gradient_flow`. Raises ValueError for steps < 1,
+    lr ≤ 0, networks of which one prints otherwise than the first, and frozen ones.
     """
     if steps < 1 or lr <= 0:
         raise ValueError(f"gradlib.train: steps={steps}, lr={lr}; expected steps ≥ 1 and lr > 0")
+    builds = [build] if callable(build) else build
     nets = []
-    for seed in seeds:
+    for make, seed in product(builds, seeds):
         torch.manual_seed(seed)
-        nets.append(build())
+        nets.append(make())
+        if repr(nets[-1]) != repr(nets[0]):
+            raise ValueError(f"gradlib.train: build returned {nets[-1]} after {nets[0]}; expected the same")
     parameters, buffers = stack_module_state(nets)
     # One tensor of all parameters: an optimizer's step then costs the same at any depth.
     learned = {name: stacked for name, stacked in parameters.items() if stacked.requires_grad}
@@ -58,4 +63,4 @@ def train(
         of_each.sum().backward()
         step.step()
         losses[index] = of_each.detach()
-    return losses.T.numpy()
+    return losses.T.numpy() if callable(build) else losses.T.view(len(builds), -1, steps).numpy()

@@ -6,12 +6,7 @@ layer, χ, multiplies the *squared* norm, going backward. Everything is float64.
 """
 
 from gradlib.theory.attention import attention_similarity, overlaps, softmax_jacobian, softmax_moment
-from gradlib.theory.finite import (
-    LogNormal,
-    born_dead_probability,
-    depth_to_underflow,
-    lognormal_gradient,
-)
+from gradlib.theory.finite import LogNormal, born_dead_probability, depth_to_underflow, lognormal_gradient
 from gradlib.theory.gaussian import ACTIVATIONS
 from gradlib.theory.meanfield import (
     WidthFactors,
@@ -38,12 +33,7 @@ from gradlib.theory.normalization import (
     normalization_jacobian,
     squared_norm_growth,
 )
-from gradlib.theory.recurrent import (
-    chrono_retention,
-    gate_product,
-    power_bounds,
-    spectral_radius,
-)
+from gradlib.theory.recurrent import chrono_retention, gate_product, power_bounds, spectral_radius
 from gradlib.theory.residual import (
     ResidualProfile,
     coactivation,

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import digamma, ndtri, polygamma
+from scipy.special import betaln, digamma, ndtri, polygamma, xlog1py, xlogy
 
 from gradlib.theory.domain import counts, positive
+from gradlib.theory.gaussian import Array
 
 
 class LogNormal(NamedTuple):
@@ -33,6 +34,13 @@ class LogNormal(NamedTuple):
                 f"gradlib.theory.LogNormal.quantile: probability={probability}; expected 0 < p < 1"
             )
         return exp(self.log_mean + sqrt(self.log_variance) * float(ndtri(probability)))
+
+
+def binomial(trials: int, probability: float) -> Array:
+    """The chances of 0 … trials successes, (trials + 1,): as scipy.stats.binom, which is slow to load."""
+    k = np.arange(trials + 1)
+    log_ways = -betaln(k + 1, trials - k + 1) - np.log(trials + 1)
+    return np.exp(log_ways + xlogy(k, probability) + xlog1py(trials - k, -probability))
 
 
 def lognormal_gradient(
@@ -58,14 +66,12 @@ def lognormal_gradient(
             f"gradlib.theory.lognormal_gradient: activation {activation!r} has no such law; choose from "
             "identity, relu"
         )
-    from scipy.stats import binom  # a fifth of the time that importing gradlib would take
-
     counts("lognormal_gradient", widths=widths)
     positive("lognormal_gradient", weight_variance=weight_variance)
     mean, log_mean, log_variance = 1.0, 0.0, 0.0
     for width in widths:
         active = np.arange(1, width + 1) if activation == "relu" else np.array([width])
-        chances = binom.pmf(active, width, 0.5)
+        chances = binomial(width, 0.5)[active]
         chances = chances / chances.sum()
         logs = np.log(2 * weight_variance / width) + digamma(active / 2)
         mean *= weight_variance * (0.5 if activation == "relu" else 1.0)

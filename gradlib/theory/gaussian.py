@@ -97,8 +97,10 @@ def gaussian_pair_mean(function: Function, q: float, c: float) -> float:
     """
     total = 0.0
     apart = np.arccos(c)
-    for width, sign in ((np.pi - apart, 1), (apart, -1)):
-        u = np.sqrt(q) * np.sin(width * _ANGLE)[:, None] * np.concatenate([-_RADIUS, _RADIUS])
-        product = function(u) * function(sign * u[::-1])
-        total += width * _ANGLE_WEIGHTS @ product @ np.tile(_RADIUS_WEIGHTS, 2)
+    for width, opposite in ((np.pi - apart, False), (apart, True)):
+        values = function(np.sqrt(q) * np.sin(width * _ANGLE)[:, None] * np.concatenate([-_RADIUS, _RADIUS]))
+        mirrored = values[::-1]  # the angles are symmetric, so v runs through the same values as u
+        if opposite:
+            mirrored = np.roll(mirrored, len(_RADIUS), axis=1)
+        total += width * _ANGLE_WEIGHTS @ (values * mirrored) @ np.tile(_RADIUS_WEIGHTS, 2)
     return float(total)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from gradlib.theory.domain import counts, non_negative, positive
+from gradlib.theory.finite import binomial
 from gradlib.theory.gaussian import Array, Numbers
 from gradlib.theory.meanfield import relu_correlation_map
 
@@ -139,12 +140,10 @@ def path_length_shares(depth: int, scale: float = 1.0, weight_variance: float = 
     is L a / (1 + a). For branches without normalization, pre_activation or post_activation. Returns shape
     (depth + 1,); raises ValueError outside the domain.
     """
-    from scipy.stats import binom  # a fifth of the time that importing gradlib would take
-
     counts("path_length_shares", depth=depth)
     non_negative("path_length_shares", scale=scale, weight_variance=weight_variance)
     a = scale**2 * weight_variance / 2
-    return binom.pmf(np.arange(depth + 1), depth, a / (1 + a))
+    return binomial(depth, a / (1 + a))
 
 
 def coactivation(c: Numbers) -> Array:
@@ -159,11 +158,7 @@ def coactivation(c: Numbers) -> Array:
 
 
 def gradient_correlation(
-    c: Numbers,
-    depth: int,
-    skip: bool = False,
-    scale: float = 1.0,
-    normalization: str | None = None,
+    c: Numbers, depth: int, skip: bool = False, scale: float = 1.0, normalization: str | None = None
 ) -> Array:
     """The correlation between the gradients ∂output/∂x_0 of two inputs, behind `depth` blocks of He weights.
 

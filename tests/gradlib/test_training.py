@@ -103,3 +103,18 @@ def test_a_network_that_cannot_learn_is_refused():
     inputs, labels = spirals(60)
     with pytest.raises(ValueError, match="build returned a network without a parameter"):
         train(lambda: MLP(2, 8, 3, 3, "tanh", "xavier").requires_grad_(False), inputs, labels, 1, 0.1)
+
+
+def test_several_builds_train_side_by_side_as_each_does_alone():
+    inputs, labels = spirals(60)
+    builds = [lambda scheme=scheme: MLP(2, 8, 3, 3, "tanh", scheme) for scheme in ["xavier", "default"]]
+    together = train(builds, inputs, labels, 20, 0.01, range(3))
+    alone = [train(build, inputs, labels, 20, 0.01, range(3)) for build in builds]
+    np.testing.assert_allclose(together, alone, rtol=1e-9)
+
+
+def test_builds_that_compute_something_else_are_refused():
+    inputs, labels = spirals(60)
+    builds = [lambda name=name: MLP(2, 8, 3, 3, name) for name in ["tanh", "relu"]]
+    with pytest.raises(ValueError, match=r"(?s)returned MLP.*ReLU.* after .*Tanh.*expected the same"):
+        train(builds, inputs, labels, 1, 0.1)

@@ -3,5 +3,5 @@
 Students' code runs in a sandbox; the tests never do. See book/homework.md.
 """
 
-VERSION = "3"
+VERSION = "4"
 """Part of the name of every result: raise it when a change of the grader may change a mark."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from small import HONEST, SMALL, Cells, marks, notebook, stripped, submission
+from small import HONEST, SMALL, Cells, marked, marks, notebook, stripped, submission
 
 from gradlib_homework import release
 from gradlib_homework.examination import grade
@@ -304,6 +308,30 @@ def test_the_same_submission_gets_the_same_mark() -> None:
     )
     results = [graded(submission({"scale": lucky}))["tests"] for _ in range(3)]
     assert results[0] == results[1] == results[2]
+
+
+def test_no_mark_hangs_on_how_python_shuffles_its_sets(tmp_path: Path) -> None:
+    """The order in which names are asked for, and a set is sent, seeds a student's random numbers."""
+    answers = "\n".join(f"def {name}(): pass" for name in ["alpha", "beta", "gamma", "delta"])
+    (tmp_path / "small.ipynb").write_bytes(notebook([marked(new_code_cell(answers), "four", solution=True)]))
+    asks = (
+        "import sys; from gradlib_homework.assignment import read_assignment; "
+        "from gradlib_homework.inside.wire import encode; "
+        "names = list(read_assignment(open(sys.argv[1], 'rb').read()).names); "
+        "print(names, encode({'a', 'b', 'c', 'd'}, None))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", asks, tmp_path / "small.ipynb"],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(said) == 1, said
+    assert "delta" in said.pop()
 
 
 REFUSED = {

@@ -39,8 +39,9 @@ def train(
     for make, seed in product(builds, seeds):
         torch.manual_seed(seed)
         nets.append(make())
-        if repr(nets[-1]) != repr(nets[0]):
-            raise ValueError(f"gradlib.train: build returned {nets[-1]} after {nets[0]}; expected the same")
+    first, *others = dict.fromkeys(map(repr, nets))  # slow for a deep network, so once for each
+    if others:
+        raise ValueError(f"gradlib.train: build returned {others[0]} after {first}; expected the same")
     parameters, buffers = stack_module_state(nets)
     # One tensor of all parameters: an optimizer's step then costs the same at any depth.
     learned = {name: stacked for name, stacked in parameters.items() if stacked.requires_grad}

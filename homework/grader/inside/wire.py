@@ -35,7 +35,8 @@ def encode(value: Any, keep: Callable[[Any], Any]) -> Any:
         return value
     for name, kind in SEQUENCES.items():
         if isinstance(value, kind):
-            items = sorted(value, key=repr) if name.endswith("set") else value  # whatever the hashes are
+            ordered = not isinstance(value, set | frozenset)
+            items = value if ordered else sorted(value, key=repr)  # the same whatever the hashes are
             return {name: [encode(item, keep) for item in items]}
     if isinstance(value, dict):
         return {"dict": [[encode(key, keep), encode(item, keep)] for key, item in value.items()]}
